@@ -1,0 +1,329 @@
+"""Where an alert goes: into which incident, which incidents that makes one, and on what evidence.
+
+A `Correlator` is one tenant's working memory during one batch, an overlay over a `View`. It decides by
+adding up decayed, specific evidence (`design/correlation.md`, evidence-weighted linking) and remembers what it
+decided, so that cutting the same alerts into other batches gives the same incidents. Work for one alert is
+bounded by `KEYS_MAX` keys times `POSTINGS_MAX` postings, whatever the history.
+"""
+
+from __future__ import annotations
+
+from math import exp2, log2
+from typing import Final
+
+import msgspec
+
+from tocsin.correlation.evidence import Evidence, device_mark, evidence_keys
+from tocsin.correlation.facts import first_facts, husk_of, merged, with_alert
+from tocsin.correlation.guards import Limits, join_obstacle, merge_obstacle
+from tocsin.correlation.kinds import RULE
+from tocsin.correlation.memory import (
+    FULL,
+    POSTINGS_MAX,
+    SPREAD_MAX,
+    EntityMemory,
+    IncidentFacts,
+    Posting,
+    View,
+)
+from tocsin.model import Alert
+
+DEVICES_FREE: Final = 4
+INCIDENTS_FREE: Final = 3
+RULE_DEVICES_FREE: Final = 20
+EVIDENCE_SHOWN_MAX: Final = 5
+KEPT_APART_MAX: Final = 5
+REDIRECTS_MAX: Final = 1_000
+_FAINT: Final = 0.005
+
+
+class LinkEvidence(msgspec.Struct, frozen=True):
+    """One shared thing behind a join: `reason` is Graph's word, `age` the ticks between the two sightings."""
+
+    kind: str
+    text: str
+    reason: str
+    weight: float
+    age: int
+
+
+class Link(msgspec.Struct, frozen=True):
+    """The edge of an alert: it joined `incident_id` because of an earlier alert of it. `score` is 0 to 1."""
+
+    incident_id: int
+    earlier_alert_number: int
+    score: float
+    evidence: tuple[LinkEvidence, ...]
+
+
+class Merge(msgspec.Struct, frozen=True):
+    """The alert showed that `source_id` and `target_id` are one; the source is a husk from here on."""
+
+    source_id: int
+    target_id: int
+    score: float
+    evidence: tuple[LinkEvidence, ...]
+    earlier_alert_number: int
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """What happened to one alert. `incident_id` holds it after all merges, which apply in their order.
+
+    `link` is None where it opened an incident. `kept_apart` says in words which strong candidates were
+    not joined or merged, and why.
+    """
+
+    incident_id: int
+    opened: bool
+    link: Link | None
+    merges: tuple[Merge, ...]
+    kept_apart: tuple[str, ...]
+
+
+class _Sighting(msgspec.Struct, frozen=True, gc=False):
+    """The best evidence of one subject for one candidate incident."""
+
+    weight: float
+    age: int
+    alert_number: int
+    text: str
+    evidence: Evidence
+
+
+class _Entity:
+    """An EntityMemory being worked on. A spread of None is full."""
+
+    __slots__ = ("devices", "incidents", "last_seen", "postings")
+
+    def __init__(self, memory: EntityMemory | None) -> None:
+        self.postings: dict[int, tuple[int, int]] = {}
+        self.devices: set[int] | None = set()
+        self.incidents: set[int] | None = set()
+        self.last_seen = 0
+        if memory is not None:
+            self.postings = {posting.incident_id: (posting.at, posting.alert_number) for posting in memory.postings}
+            self.devices = None if memory.devices == FULL else set(memory.devices)
+            self.incidents = None if memory.incidents == FULL else set(memory.incidents)
+            self.last_seen = memory.last_seen
+
+    def freeze(self) -> EntityMemory:
+        ordered = sorted((at, incident_id, number) for incident_id, (at, number) in self.postings.items())
+        return EntityMemory(
+            tuple(Posting(incident_id, at, number) for at, incident_id, number in ordered),
+            FULL if self.devices is None else tuple(sorted(self.devices)),
+            FULL if self.incidents is None else tuple(sorted(self.incidents)),
+            self.last_seen,
+        )
+
+    def seen_on(self, marks: list[int]) -> None:
+        if self.devices is not None:
+            self.devices.update(marks)
+            if len(self.devices) >= SPREAD_MAX:
+                self.devices = None
+
+    def post(self, incident_id: int, at: int, alert_number: int) -> bool:
+        """Note the sighting; True where the incident had no posting here."""
+        self.last_seen = max(self.last_seen, at)
+        known = self.postings.get(incident_id)
+        if known is None or known[0] <= at:
+            self.postings[incident_id] = (at, alert_number)
+        if known is not None:
+            return False
+        if len(self.postings) > POSTINGS_MAX:
+            del self.postings[min(self.postings, key=lambda each: (self.postings[each][0], each))]
+        if self.incidents is not None:
+            self.incidents.add(incident_id)
+            if len(self.incidents) >= SPREAD_MAX:
+                self.incidents = None
+        return True
+
+
+class Correlator:
+    """One tenant's correlation during one batch. Not shared between threads."""
+
+    def __init__(self, view: View, limits: Limits | None = None) -> None:
+        self._view = view
+        self._limits = limits or Limits()
+        self._entities: dict[int, _Entity] = {}
+        self._touched: set[int] = set()
+        self._incidents: dict[int, IncidentFacts | None] = {}
+        self.incidents_changed: dict[int, IncidentFacts] = {}
+
+    def keys_of(self, alert: Alert) -> tuple[Evidence, ...]:
+        """The evidence of one alert, so that a store can load all entity memories of a batch at once.
+
+        Hand it to `place` to spare computing it twice.
+        """
+        return evidence_keys(alert)
+
+    @property
+    def entities_changed(self) -> dict[int, EntityMemory]:
+        """The memories that the store must write, as they are now; computed at each call."""
+        return {key: self._entities[key].freeze() for key in sorted(self._touched)}
+
+    def place(
+        self, alert: Alert, alert_number: int, new_incident_id: int, evidence: tuple[Evidence, ...] | None = None
+    ) -> Placement:
+        """Decide where the alert goes, and remember it. `new_incident_id` is used only if it opens one."""
+        found = evidence_keys(alert) if evidence is None else evidence
+        known = [self._entity(each.key) for each in found]
+        ranked = self._ranked(alert.first_activity, found, known)
+        kept_apart: list[str] = []
+        chosen = self._chosen(ranked, kept_apart)
+        joined = new_incident_id if chosen is None else chosen[1]
+        fresh = self._remember(alert.first_activity, alert_number, joined, found, known)
+        link = None
+        if chosen is None:
+            self._change(first_facts(joined, alert, fresh))
+            return Placement(joined, True, None, (), tuple(kept_apart[:KEPT_APART_MAX]))
+        score, _, sightings = chosen
+        self._change(with_alert(self._facts(joined), alert, fresh))
+        link = Link(joined, _strongest(sightings).alert_number, round(score, 4), _shown(sightings))
+        others = [candidate for candidate in ranked if candidate is not chosen]
+        merges = self._merge(joined, others, kept_apart)
+        incident_id = merges[-1].target_id if merges else joined
+        return Placement(incident_id, False, link, tuple(merges), tuple(kept_apart[:KEPT_APART_MAX]))
+
+    def _ranked(
+        self, at: int, found: tuple[Evidence, ...], known: list[_Entity]
+    ) -> list[tuple[float, int, list[_Sighting]]]:
+        """Candidates of `join_score` or more, best first: (score, incident, evidence)."""
+        rule_factor = 1.0
+        by_incident: dict[int, dict[int, _Sighting]] = {}
+        for evidence, entity in zip(found, known, strict=True):
+            kind = evidence.kind
+            if kind is RULE:
+                rule_factor = _faded(entity.devices, RULE_DEVICES_FREE)
+                continue
+            if not entity.postings:
+                continue
+            base = kind.prior * _faded(entity.devices, DEVICES_FREE)
+            base *= rule_factor if kind.is_asset else _faded(entity.incidents, INCIDENTS_FREE)
+            if base < _FAINT:
+                continue
+            self._follow_redirects(entity)
+            for incident_id, (seen_at, number) in entity.postings.items():
+                age = abs(at - seen_at)
+                weight = base * exp2(-age / kind.half_life)
+                if weight < _FAINT:
+                    continue
+                sightings = by_incident.setdefault(incident_id, {})
+                best = sightings.get(evidence.subject)
+                if best is None or weight > best.weight:
+                    sightings[evidence.subject] = _Sighting(weight, age, number, evidence.text, evidence)
+        ranked = []
+        for incident_id, sightings in by_incident.items():
+            rest = 1.0
+            for sighting in sightings.values():
+                rest *= 1.0 - sighting.weight
+            if 1.0 - rest >= self._limits.join_score:
+                ranked.append((1.0 - rest, incident_id, list(sightings.values())))
+        ranked.sort(key=lambda candidate: (-candidate[0], candidate[1]))
+        return ranked
+
+    def _chosen(
+        self, ranked: list[tuple[float, int, list[_Sighting]]], kept_apart: list[str]
+    ) -> tuple[float, int, list[_Sighting]] | None:
+        for candidate in ranked:
+            obstacle = join_obstacle(self._facts(candidate[1]), self._limits)
+            if obstacle is None:
+                return candidate
+            kept_apart.append(f"not joined to incident {candidate[1]} (score {candidate[0]:.2f}): {obstacle}")
+        return None
+
+    def _merge(
+        self, joined: int, others: list[tuple[float, int, list[_Sighting]]], kept_apart: list[str]
+    ) -> list[Merge]:
+        merges: list[Merge] = []
+        for score, other, sightings in others:
+            if score < self._limits.merge_score or len(merges) >= self._limits.merges_max:
+                break
+            obstacle = merge_obstacle(self._facts(joined), self._facts(other), self._limits)
+            if obstacle is not None:
+                if not any(f"incident {other} " in text for text in kept_apart):
+                    kept_apart.append(f"not merged with incident {other} (score {score:.2f}): {obstacle}")
+                continue
+            target, source = min(joined, other), max(joined, other)
+            combined = merged(self._facts(target), self._facts(source))
+            self._change(husk_of(self._facts(source), target))
+            self._change(combined)
+            merges.append(Merge(source, target, round(score, 4), _shown(sightings), _strongest(sightings).alert_number))
+            joined = target
+        return merges
+
+    def _remember(
+        self, at: int, alert_number: int, incident_id: int, found: tuple[Evidence, ...], known: list[_Entity]
+    ) -> int:
+        """Post the alert under all its keys; gives how many were new to the incident."""
+        marks = _where(found)
+        fresh = 0
+        for evidence, entity in zip(found, known, strict=True):
+            entity.seen_on(marks)
+            if evidence.kind is RULE:
+                entity.last_seen = max(entity.last_seen, at)
+            elif entity.post(incident_id, at, alert_number):
+                fresh += 1
+            self._touched.add(evidence.key)
+        return fresh
+
+    def _follow_redirects(self, entity: _Entity) -> None:
+        """Make postings that name husks name the incidents they became; forget those of deleted incidents."""
+        for incident_id in list(entity.postings):
+            facts = self._incident(incident_id)
+            if facts is not None and facts.redirect_to == 0:
+                continue
+            at, number = entity.postings.pop(incident_id)
+            hops = 0
+            while facts is not None and facts.redirect_to != 0 and hops < REDIRECTS_MAX:
+                facts, hops = self._incident(facts.redirect_to), hops + 1
+            if facts is None or facts.redirect_to != 0:
+                continue
+            there = entity.postings.get(facts.incident_id)
+            if there is None or there < (at, number):
+                entity.postings[facts.incident_id] = (at, number)
+
+    def _entity(self, key: int) -> _Entity:
+        entity = self._entities.get(key)
+        if entity is None:
+            entity = self._entities[key] = _Entity(self._view.entity(key))
+        return entity
+
+    def _incident(self, incident_id: int) -> IncidentFacts | None:
+        if incident_id not in self._incidents:
+            self._incidents[incident_id] = self._view.incident(incident_id)
+        return self._incidents[incident_id]
+
+    def _facts(self, incident_id: int) -> IncidentFacts:
+        facts = self._incident(incident_id)
+        return IncidentFacts(incident_id) if facts is None else facts
+
+    def _change(self, facts: IncidentFacts) -> None:
+        self._incidents[facts.incident_id] = facts
+        self.incidents_changed[facts.incident_id] = facts
+
+
+_LOG2: Final = tuple(0.0 if size == 0 else log2(size) for size in range(SPREAD_MAX + 1))
+
+
+def _faded(spread: set[int] | None, free: int) -> float:
+    """Specificity: 1 up to `free` distinct places, then 1 / (1 + log2(places / free))."""
+    size = SPREAD_MAX if spread is None else len(spread)
+    return 1.0 if size <= free else 1.0 / (1.0 + _LOG2[size] - log2(free))
+
+
+def _where(found: tuple[Evidence, ...]) -> list[int]:
+    """Marks of the devices of an alert; where no device is named, of the addresses that stand for them."""
+    devices = [device_mark(each.key) for each in found if each.kind.name == "device"]
+    return devices or [device_mark(each.key) for each in found if each.kind.name == "hostIp"]
+
+
+def _strongest(sightings: list[_Sighting]) -> _Sighting:
+    return max(sightings, key=lambda each: (each.weight, each.alert_number))
+
+
+def _shown(sightings: list[_Sighting]) -> tuple[LinkEvidence, ...]:
+    best = sorted(sightings, key=lambda each: (-each.weight, each.text))[:EVIDENCE_SHOWN_MAX]
+    return tuple(
+        LinkEvidence(each.evidence.kind.name, each.text, each.evidence.kind.reason, round(each.weight, 4), each.age)
+        for each in best
+    )

@@ -1,0 +1,312 @@
+"""From an alert to the typed, weighted keys of the things it is about.
+
+In charge of normalising names (so that the same thing has the same key whoever reports it), of throwing
+away what identifies nothing, and of the bound on keys. What a key has been seen with is `memory`'s;
+what shared keys lead to is `engine`'s.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tocsin.correlation import commonplace, kinds
+from tocsin.correlation.kinds import Kind
+from tocsin.model import Alert, Entity
+
+KEYS_MAX: Final = 64
+ENTITIES_READ_MAX: Final = 256
+"""Entities looked at in one alert; the first ones are those a sensor puts first."""
+TEXT_MAX: Final = 120
+
+
+class Evidence(msgspec.Struct, frozen=True, gc=False):
+    """One thing an alert is about. `subject` numbers the thing: keys of one subject are names of the same
+    thing and count once. `key` is the blake2b-8 of name space and value as a signed 64-bit integer."""
+
+    key: int
+    kind: Kind
+    text: str
+    subject: int
+
+
+def evidence_keys(alert: Alert) -> tuple[Evidence, ...]:
+    """The evidence of one alert, the rule first, then devices and entities in the alert's order.
+
+    At most `KEYS_MAX`; each key once. The rule's key carries no weight: it is there so that the
+    number of devices a rule fires on is known.
+    """
+    collector = _Collector(alert)
+    for device in alert.devices[:KEYS_MAX]:
+        collector.device(device.device_dns_name or device.mdatp_device_id)
+    for entity in alert.entities[:ENTITIES_READ_MAX]:
+        if len(collector.found) >= KEYS_MAX:
+            break
+        for read in _READERS.get(entity.entity_type.lower(), _ANY):
+            read(collector, entity)
+    return tuple(collector.found.values())[:KEYS_MAX]
+
+
+def device_mark(key: int) -> int:
+    """A short mark (32 bits) of a device's key, for the spread of what is seen on it."""
+    return key & 0xFFFF_FFFF
+
+
+@lru_cache(maxsize=65_536)
+def key_of(space: str, value: str) -> int:
+    """The key of `value` in a name space, signed 64 bits."""
+    digest = blake2b(f"{space}\0{value}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+class _Collector:
+    """The evidence of one alert while it is read. Each `add` of an unseen key is bounded and cheap."""
+
+    def __init__(self, alert: Alert) -> None:
+        self.found: dict[int, Evidence] = {}
+        self.subject = 0
+        self.has_device = any(device.device_dns_name or device.mdatp_device_id for device in alert.devices)
+        self.host = ""
+        rule = alert.detector_id or alert.title
+        self.add(kinds.RULE, f"{alert.service_source}\0{rule}", text=alert.title)
+
+    def add(self, kind: Kind, value: str, *, space: str = "", text: str = "", same: bool = False) -> None:
+        """Take one name of a thing; `same` says that it names the thing added before."""
+        if not same:
+            self.subject += 1
+        key = key_of(space or kind.name, value)
+        if key not in self.found:
+            self.found[key] = Evidence(key, kind, (text or value)[:TEXT_MAX], self.subject)
+
+    def device(self, name: str) -> None:
+        name = name.strip().lower().rstrip(".")
+        if name in commonplace.ABSENT or name == "localhost":
+            return
+        self.host = self.host or name
+        if _address_kind(name) is not None:
+            self.add(kinds.DEVICE, name, space="ip")
+            return
+        label = name.partition(".")[0]
+        self.add(kinds.DEVICE, label if label not in commonplace.HOST_LABELS else name, space="device", text=name)
+
+    def user(self, name: str | None, *, same: bool = False) -> bool:
+        account = account_of(name or "")
+        if not account:
+            return False
+        generic = (
+            account in commonplace.ACCOUNTS or account.endswith("$") or account.startswith(commonplace.ACCOUNT_PREFIXES)
+        )
+        self.add(kinds.GENERIC_USER if generic else kinds.USER, account, space="user", same=same)
+        return True
+
+    def ip(self, text: str | None) -> None:
+        address = (text or "").strip().lower()
+        scope = _address_kind(address)
+        if scope is None or scope == "none":
+            return
+        if scope == "private":
+            self.add(kinds.PRIVATE_IP if self.has_device else kinds.HOST_IP, address, space="ip")
+        else:
+            self.add(kinds.PUBLIC_IP, address, space="ip")
+
+    def domain(self, name: str | None, *, same: bool = False) -> None:
+        domain = (name or "").strip().lower().rstrip(".")
+        if domain in commonplace.ABSENT or _address_kind(domain) is not None or "." not in domain:
+            return
+        self.add(kinds.DOMAIN, domain, same=same)
+
+    def hash(self, entity: Entity) -> None:
+        digest = entity.sha256 or entity.sha1 or entity.md5
+        if digest and digest.strip("0-"):
+            system = entity.is_system_file or is_system_path(entity.file_path or "", entity.file_name or "")
+            name = entity.file_name or entity.image_file_name or digest[:16]
+            self.add(kinds.SYSTEM_FILE if system else kinds.FILE, digest.lower(), space="hash", text=name)
+
+
+def account_of(name: str) -> str:
+    """The bare account name, lower case: `CORP\\jdoe` and `jdoe@corp.example` are `jdoe`. Empty if absent."""
+    account = name.strip().lower()
+    if "\\" in account:
+        account = account.rpartition("\\")[2]
+    account = account.partition("@")[0] if not account.startswith("@") else account
+    return "" if account in commonplace.ABSENT else account
+
+
+def is_system_path(folder: str, name: str = "") -> bool:
+    """Whether a path is where the operating system and installed programs live, and not open to any user."""
+    path = f"{folder}\\{name}".lower().replace("\\\\", "\\")
+    if path[1:2] == ":":
+        path = path[2:]
+    path = path.removeprefix("%systemroot%").removeprefix("%windir%") if path.startswith("%") else path
+    if not path.startswith(commonplace.SYSTEM_FOLDERS):
+        return False
+    return not path.startswith(commonplace.OPEN_FOLDERS)
+
+
+@lru_cache(maxsize=16_384)
+def _address_kind(text: str) -> str | None:
+    """private, public, none (loopback and the like), or None where the text is no address."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if address.is_loopback or address.is_unspecified or address.is_multicast or text == "255.255.255.255":
+        return "none"
+    return "private" if address.is_private or address.is_link_local else "public"
+
+
+def _user(found: _Collector, entity: Entity) -> None:
+    sid = (entity.user_sid or "").lower()
+    if sid in commonplace.SIDS:
+        found.add(kinds.GENERIC_USER, sid, space="user")
+        return
+    named = found.user(entity.account_name)
+    named = found.user(entity.user_principal_name or entity.mailbox_address, same=named) or named
+    if sid and sid not in commonplace.ABSENT:
+        well_known = sid.endswith(("-500", "-501", "-502"))
+        found.add(kinds.GENERIC_USER if well_known else kinds.USER, sid, space="user", same=named)
+        named = True
+    if entity.aad_user_id and entity.aad_user_id.strip("0-"):
+        found.add(kinds.USER, entity.aad_user_id.lower(), space="user", same=named)
+
+
+def _ip(found: _Collector, entity: Entity) -> None:
+    found.ip(entity.ip_address)
+
+
+def _url(found: _Collector, entity: Entity) -> None:
+    url = (entity.url or "").strip().lower()
+    if url in commonplace.ABSENT:
+        return
+    found.add(kinds.URL, url)
+    try:
+        host = urlsplit(url if "//" in url else f"//{url}").hostname
+    except ValueError:
+        return
+    found.domain(host, same=True)
+
+
+def _domain(found: _Collector, entity: Entity) -> None:
+    found.domain(entity.domain_name)
+
+
+def _process(found: _Collector, entity: Entity) -> None:
+    unique = entity.process_unique_id
+    if unique and unique.strip("{}0-"):
+        found.add(kinds.PROCESS, unique.lower())
+    elif entity.process_id and entity.process_creation_time:
+        host = (entity.device_id or found.host).lower()
+        found.add(kinds.PROCESS, f"{host}/{entity.process_id}/{entity.process_creation_time}")
+    parent = entity.parent_process_unique_id
+    if parent and parent.strip("{}0-"):
+        found.add(kinds.PROCESS, parent.lower())
+    elif entity.parent_process_id and entity.parent_process_creation_time:
+        host = (entity.device_id or found.host).lower()
+        found.add(kinds.PROCESS, f"{host}/{entity.parent_process_id}/{entity.parent_process_creation_time}")
+    image = entity.image_file_name or entity.file_name
+    if image and image not in commonplace.ABSENT:
+        found.add(kinds.IMAGE, image.lower())
+    command = entity.process_command_line_hash or entity.process_command_line
+    if command and command not in commonplace.ABSENT:
+        found.add(kinds.COMMAND, command.lower(), text=entity.process_command_line or "")
+    found.hash(entity)
+    if entity.account_name:
+        _user(found, entity)
+
+
+def _file(found: _Collector, entity: Entity) -> None:
+    found.hash(entity)
+    name, folder = (entity.file_name or "").lower(), (entity.file_path or "").lower()
+    if name in commonplace.ABSENT:
+        return
+    if not folder:
+        found.add(kinds.IMAGE, name)
+        return
+    system = entity.is_system_file or is_system_path(folder, name)
+    has_hash = bool(entity.sha256 or entity.sha1 or entity.md5)
+    found.add(kinds.SYSTEM_FILE if system else kinds.PATH, f"{folder}\\{name}", space="path", same=has_hash)
+
+
+def _mail(found: _Collector, entity: Entity) -> None:
+    if entity.internet_message_id:
+        found.add(kinds.MAIL, entity.internet_message_id.strip().lower())
+    if entity.sender:
+        found.add(kinds.SENDER, entity.sender.strip().lower())
+    if entity.sender_ip:
+        found.ip(entity.sender_ip)
+    if entity.subject and entity.subject.strip():
+        found.add(kinds.SUBJECT, entity.subject.strip().lower())
+    found.user(entity.recipient)
+    if entity.cluster_by_value:
+        found.add(kinds.CLUSTER, f"{entity.cluster_by}={entity.cluster_by_value}".lower())
+
+
+def _registry(found: _Collector, entity: Entity) -> None:
+    if entity.registry_key:
+        value = (entity.registry_hive, entity.registry_key, entity.registry_value_name)
+        found.add(kinds.REGISTRY, "\\".join(part for part in value if part).lower())
+
+
+def _session(found: _Collector, entity: Entity) -> None:
+    session = (entity.logon_session_id or "").strip().lower()
+    if session:
+        number = session.rpartition(":")[2]
+        if number in commonplace.LOGON_SESSIONS or not number.strip("0x-"):
+            found.add(kinds.COMMON_NAME, session, space="session")
+        elif session == number:
+            found.add(kinds.SESSION, f"{found.host}:{session}")
+        else:
+            found.add(kinds.SESSION, session)
+    if entity.cloud_session_id and entity.cloud_session_id.strip("0-"):
+        found.add(kinds.SESSION, entity.cloud_session_id.lower())
+
+
+def _named(kind: Kind, field: str, common: frozenset[str] = frozenset()) -> Callable[[_Collector, Entity], None]:
+    """A reader of one plain text field; names in `common` keep their key but weigh little."""
+
+    def read(found: _Collector, entity: Entity) -> None:
+        value = (getattr(entity, field) or "").strip().lower()
+        if value not in commonplace.ABSENT and value.strip("0-"):
+            plain = value.rpartition("\\")[2]
+            found.add(kinds.COMMON_NAME if plain in common else kind, value, space=kind.name)
+
+    return read
+
+
+_READERS: Final[dict[str, tuple[Callable[[_Collector, Entity], None], ...]]] = {
+    "user": (_user,),
+    "mailbox": (_user,),
+    "ip": (_ip,),
+    "url": (_url,),
+    "domainname": (_domain,),
+    "process": (_process,),
+    "file": (_file, _named(kinds.MALWARE, "malware_name")),
+    "mailmessage": (_mail,),
+    "mailcluster": (_mail,),
+    "registry": (_registry,),
+    "logonsession": (_session,),
+    "cloudlogonsession": (_session,),
+    "script": (_named(kinds.SCRIPT, "script_block_id"), _file),
+    "service": (_named(kinds.SERVICE, "service_name", commonplace.SERVICES),),
+    "scheduledtask": (_named(kinds.TASK, "task_name"),),
+    "namedpipe": (_named(kinds.PIPE, "pipe_name", commonplace.PIPES),),
+    "share": (_named(kinds.SHARE, "share_name", commonplace.SHARES),),
+    "malware": (_named(kinds.MALWARE, "malware_name"),),
+    "securitygroup": (_named(kinds.GROUP, "security_group_id"),),
+    "cloudapplication": (_named(kinds.APPLICATION, "application_id"),),
+    "oauthapplication": (_named(kinds.APPLICATION, "application_id"),),
+    "azureresource": (_named(kinds.RESOURCE, "azure_resource_id"),),
+}
+
+_ANY: Final = (
+    _user, _ip, _url, _process, _mail, _registry, _session,
+    _named(kinds.SCRIPT, "script_block_id"), _named(kinds.SERVICE, "service_name"),
+    _named(kinds.APPLICATION, "application_id"), _named(kinds.RESOURCE, "azure_resource_id"),
+)  # fmt: skip
+"""Readers for an entity type nobody knows: whatever fields it has."""
