@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from tocsin.model import Alert
+from tocsin.senders import native, sentinel, suricata, wazuh
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -24,4 +25,10 @@ class Sender(msgspec.Struct, frozen=True):
     normalise: Callable[[bytes], Alert | None]
 
 
-REGISTRY: Final[dict[str, Sender]] = {}
+_SENDERS: Final = (
+    Sender(name="native", prefix="tn", title="Tocsin's own alert shape", normalise=native.normalise),
+    Sender(name="suricata", prefix="su", title="Suricata EVE", normalise=suricata.normalise),
+    Sender(name="wazuh", prefix="wz", title="Wazuh alerts", normalise=wazuh.normalise),
+    Sender(name="sentinel", prefix="sn", title="Microsoft Sentinel SecurityAlert", normalise=sentinel.normalise),
+)
+REGISTRY: Final[dict[str, Sender]] = {sender.name: sender for sender in _SENDERS}

@@ -20,6 +20,7 @@ from tocsin.senders.bounds import (
     COMMAND_LINE_MAX,
     INTEGER_MAX,
     LIST_MAX,
+    TEXT_MAX,
     TITLE_MAX,
     decode,
     digest,
@@ -92,17 +93,51 @@ _DETERMINATIONS: Final = _spellings(
 _CATEGORIES: Final = {
     name.lower(): name
     for name in (
-        "Collection CommandAndControl CredentialAccess DefenseEvasion Discovery Execution Exfiltration Exploit Impact "
-        "InitialAccess LateralMovement Malware None Persistence PrivilegeEscalation Ransomware Reconnaissance "
-        "ResourceDevelopment SuspiciousActivity UnwantedSoftware"
-    ).split()
+        "Collection",
+        "CommandAndControl",
+        "CredentialAccess",
+        "DefenseEvasion",
+        "Discovery",
+        "Execution",
+        "Exfiltration",
+        "Exploit",
+        "Impact",
+        "InitialAccess",
+        "LateralMovement",
+        "Malware",
+        "None",
+        "Persistence",
+        "PrivilegeEscalation",
+        "Ransomware",
+        "Reconnaissance",
+        "ResourceDevelopment",
+        "SuspiciousActivity",
+        "UnwantedSoftware",
+    )
 }
 _ENTITY_TYPES: Final = {
     name.lower(): name
     for name in (
-        "User Ip Url File Process Mailbox MailMessage MailCluster SecurityGroup Registry CloudApplication "
-        "OAuthApplication LogonSession Service Script NamedPipe Share ScheduledTask DomainName"
-    ).split()
+        "User",
+        "Ip",
+        "Url",
+        "File",
+        "Process",
+        "Mailbox",
+        "MailMessage",
+        "MailCluster",
+        "SecurityGroup",
+        "Registry",
+        "CloudApplication",
+        "OAuthApplication",
+        "LogonSession",
+        "Service",
+        "Script",
+        "NamedPipe",
+        "Share",
+        "ScheduledTask",
+        "DomainName",
+    )
 }
 
 
@@ -264,13 +299,9 @@ def _values(
             continue
         name, holds = place
         if holds == "text" and isinstance(value, str):
-            limit = COMMAND_LINE_MAX if name == "process_command_line" else 2000
-            if len(value) > limit or "\0" in value:
-                value = found.text(value, limit)
-        else:
-            value = _value(found, value, holds, f"{path}.{key}")
-        if value is not None:
-            values[name] = value
+            values[name] = found.text(value, COMMAND_LINE_MAX if name == "process_command_line" else TEXT_MAX)
+        elif (read := _value(found, value, holds, f"{path}.{key}")) is not None:
+            values[name] = read
     return values
 
 

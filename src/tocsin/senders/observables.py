@@ -34,7 +34,7 @@ _HIVES: Final = {
 class Observables:
     """The devices and entities of one alert, in the order they were met. Made for one alert and dropped with it."""
 
-    __slots__ = ("_entity_keys", "_entities", "_devices", "entities_over", "devices_over", "texts_cut")
+    __slots__ = ("_devices", "_entities", "_entity_keys", "devices_over", "entities_over", "texts_cut")
 
     def __init__(self) -> None:
         self._entities: list[Entity] = []
@@ -167,7 +167,15 @@ class Observables:
         known = hashes or {}
         if name or known:
             key = ("File", name.lower(), folder.lower(), *known.values())
-            entity = Entity(entity_type="File", file_name=name or None, file_path=folder or None, **known, **fields)
+            entity = Entity(
+                entity_type="File",
+                file_name=name or None,
+                file_path=folder or None,
+                md5=known.get("md5"),
+                sha1=known.get("sha1"),
+                sha256=known.get("sha256"),
+                **fields,
+            )
             self.add(key, entity)
 
     def registry(self, path: object, **fields: Any) -> None:
@@ -182,7 +190,7 @@ class Observables:
         """Keep a logon session. Its id means something on its own host only, so the host is part of it."""
         text = self.name(session).lower()
         if host and text and text.strip("0x"):
-            scoped = f"{host.lower()}:{text}"
+            scoped = f"{_label(host)}:{text}"
             found = Entity(entity_type="LogonSession", logon_session_id=scoped, **fields)
             self.add(("LogonSession", scoped), found)
 
@@ -206,6 +214,11 @@ def address(text: str) -> str | None:
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
         found = found.ipv4_mapped
     return "" if found.is_unspecified else str(found)
+
+
+def _label(host: str) -> str:
+    """The first part of a host name, which is all that some sensors give; an address stays whole."""
+    return host.lower() if address(host) else host.lower().partition(".")[0]
 
 
 def user_parts(name: str) -> tuple[str, str, str]:

@@ -66,7 +66,9 @@ def normalise(raw: bytes) -> Alert | None:
 def _sentences(found: Observables, eve: Eve, signature: Mapping[str, object]) -> list[str]:
     """The alert in words: rule and action, the two ends, the HTTP request, who attacked whom."""
     rule = f"{found.name(signature.get('signature_id'))}, revision {found.name(signature.get('rev')) or '-'}"
-    head = f"{found.name(signature.get('signature'))} (rule {rule}), action {found.name(signature.get('action')) or '-'}"
+    head = (
+        f"{found.name(signature.get('signature'))} (rule {rule}), action {found.name(signature.get('action')) or '-'}"
+    )
     kind = found.name(signature.get("category"))
     words = [f"{head}, class {kind}." if kind else f"{head}."]
     ends = f"{_end(found, eve.src_ip, eve.src_port)} to {_end(found, eve.dest_ip, eve.dest_port)}"
