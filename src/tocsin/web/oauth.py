@@ -1,0 +1,193 @@
+"""The built-in issuer over HTTP: token endpoints, discovery documents and key sets, at Entra ID's own paths.
+
+What is asked and answered is decided in `identity/issuer.py`; here are reading, bodies and headers. Nothing that
+was sent as a secret, and no token, reaches the log.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tocsin.identity.issuer import Issuer, IssuerError, TokenRequest, parse_form, resolve_tenant
+from tocsin.identity.names import ServiceNames
+from tocsin.identity.people import GUID, Directory
+from tocsin.identity.signing import SigningKeys
+from tocsin.identity.tokens import issuer_of
+from tocsin.ticks import format_ticks
+
+BODY_BYTES_MAX: Final = 64 * 1024
+
+_LOG: Final = structlog.get_logger()
+_SAFE_NAME: Final = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
+_NEVER_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
+_Answer = Callable[[Request], Awaitable[dict[str, Any]]]
+
+
+class OAuthDeps(msgspec.Struct, frozen=True, kw_only=True):
+    """What the routes need. `clock` gives ticks."""
+
+    issuer: Issuer
+    directory: Directory
+    keys: SigningKeys
+    names: ServiceNames
+    clock: Callable[[], int]
+
+
+def oauth_routes(deps: OAuthDeps) -> list[Route]:
+    """The routes of the issuer, for every tenant of this server."""
+
+    def route(path: str, answer: _Answer, method: str = "GET") -> Route:
+        return Route(path, _endpoint(deps, answer), methods=[method])
+
+    return [
+        route("/{tenant}/oauth2/token", _token(deps, 1), "POST"),
+        route("/{tenant}/oauth2/v2.0/token", _token(deps, 2), "POST"),
+        route("/common/discovery/instance", _instance(deps)),
+        route("/{tenant}/.well-known/openid-configuration", _configuration(deps, 1)),
+        route("/{tenant}/v2.0/.well-known/openid-configuration", _configuration(deps, 2)),
+        route("/{tenant}/discovery/keys", _key_set(deps, 1)),
+        route("/{tenant}/discovery/v2.0/keys", _key_set(deps, 2)),
+    ]
+
+
+def _endpoint(deps: OAuthDeps, answer: _Answer) -> _Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            content = await answer(request)
+        except IssuerError as error:
+            return _refusal(request, error, deps.clock())
+        headers = _NEVER_KEPT if request.method == "POST" else {}
+        return Response(msgspec.json.encode(content), media_type="application/json", headers=headers)
+
+    return endpoint
+
+
+def _refusal(request: Request, error: IssuerError, now: int) -> Response:
+    trace_id, correlation_id = str(uuid.uuid4()), _correlation_id(request)
+    timestamp = format_ticks(now)[:19].replace("T", " ") + "Z"
+    tenant = request.path_params.get("tenant", "")
+    _LOG.info(
+        "sign-in refused",
+        number=error.number,
+        tenant=tenant if _SAFE_NAME.fullmatch(tenant) else "(malformed)",
+        trace_id=trace_id,
+        correlation_id=correlation_id,
+    )
+    content = {
+        "error": error.error,
+        "error_description": f"AADSTS{error.number}: {error} Trace ID: {trace_id} "
+        f"Correlation ID: {correlation_id} Timestamp: {timestamp}",
+        "error_codes": [error.number],
+        "timestamp": timestamp,
+        "trace_id": trace_id,
+        "correlation_id": correlation_id,
+    }
+    headers = dict(_NEVER_KEPT)
+    if error.retry_after:
+        headers["Retry-After"] = str(error.retry_after)
+    return Response(msgspec.json.encode(content), error.status, headers, media_type="application/json")
+
+
+def _correlation_id(request: Request) -> str:
+    sent = request.headers.get("client-request-id", "").lower()
+    return sent if GUID.fullmatch(sent) else str(uuid.uuid4())
+
+
+def _base_url(deps: OAuthDeps, request: Request) -> str:
+    return deps.names.base_for(request.headers.get("host", ""))
+
+
+def _token(deps: OAuthDeps, version: int) -> _Answer:
+    async def answer(request: Request) -> dict[str, Any]:
+        body = await _read_body(request)
+        asked = TokenRequest(
+            tenant=request.path_params["tenant"],
+            version=version,
+            form=parse_form(body),
+            authorization=request.headers.get("authorization", ""),
+            base_url=_base_url(deps, request),
+        )
+        return deps.issuer.answer(asked, deps.clock())
+
+    return answer
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_BYTES_MAX:
+                text = f"Invalid request. The request body is larger than {BODY_BYTES_MAX} bytes."
+                raise IssuerError(413, "invalid_request", 9002313, text)
+    except ClientDisconnect:
+        raise IssuerError(400, "invalid_request", 9002313, "Invalid request. The request body ended early.") from None
+    return bytes(body)
+
+
+def _configuration(deps: OAuthDeps, version: int) -> _Answer:
+    async def answer(request: Request) -> dict[str, Any]:
+        tenant = resolve_tenant(deps.directory, request.path_params["tenant"])
+        base_url = _base_url(deps, request)
+        home = f"{base_url}/{tenant.guid}"
+        flow = f"{home}/oauth2/v2.0" if version == 2 else f"{home}/oauth2"
+        return {
+            "issuer": issuer_of(base_url, tenant.guid, version),
+            "authorization_endpoint": f"{flow}/authorize",
+            "token_endpoint": f"{flow}/token",
+            "jwks_uri": f"{home}/discovery/v2.0/keys" if version == 2 else f"{home}/discovery/keys",
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "grant_types_supported": ["client_credentials"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "claims_supported": ["aud", "exp", "iat", "iss", "nbf", "sub", "tid", "ver"],
+        }
+
+    return answer
+
+
+def _key_set(deps: OAuthDeps, version: int) -> _Answer:
+    async def answer(request: Request) -> dict[str, Any]:
+        tenant = resolve_tenant(deps.directory, request.path_params["tenant"])
+        return deps.keys.jwks(issuer_of(_base_url(deps, request), tenant.guid, version))
+
+    return answer
+
+
+def _instance(deps: OAuthDeps) -> _Answer:
+    async def answer(request: Request) -> dict[str, Any]:
+        asked = request.query_params.get("authorization_endpoint", "")
+        base_url = _base_url(deps, request)
+        tenant_name = _tenant_of_endpoint(asked, base_url)
+        host = urlsplit(base_url).netloc
+        return {
+            "tenant_discovery_endpoint": f"{base_url}/{tenant_name}/v2.0/.well-known/openid-configuration",
+            "api-version": "1.1",
+            "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+        }
+
+    return answer
+
+
+def _tenant_of_endpoint(endpoint: str, base_url: str) -> str:
+    prefix = f"{base_url}/"
+    tenant_name = endpoint[len(prefix) :].partition("/")[0] if endpoint.startswith(prefix) else ""
+    if not _SAFE_NAME.fullmatch(tenant_name):
+        text = "Unknown or invalid instance: authorization_endpoint must be one of this server."
+        raise IssuerError(400, "invalid_instance", 50049, text)
+    return tenant_name
