@@ -26,7 +26,8 @@ ACCOUNTS: Final = _names(
     """
 ) | {
     "local service", "network service", "localservice", "networkservice", "anonymous logon", "anonymous",
-    "local system", "iusr", "everyone", "nt authority", "système local", "lokaler dienst", "netzwerkdienst", "service réseau",
+    "local system", "iusr", "everyone", "nt authority", "système local", "lokaler dienst", "netzwerkdienst",
+    "service réseau",
 }  # fmt: skip
 
 ACCOUNT_PREFIXES: Final = ("dwm-", "umfd-", "font driver host", "window manager", "msol_", "healthmailbox")

@@ -8,15 +8,23 @@ bounded by `KEYS_MAX` keys times `POSTINGS_MAX` postings, whatever the history.
 
 from __future__ import annotations
 
-from math import exp2, log2
 from typing import Final
 
 import msgspec
 
+from tocsin import ticks
+from tocsin.correlation.decay import (
+    TENANT_ASSETS_MIN,
+    TENANT_RATE_FIRST,
+    asset_weight,
+    incident_rate,
+    specificity,
+    trace_weight,
+)
 from tocsin.correlation.evidence import Evidence, device_mark, evidence_keys
 from tocsin.correlation.facts import first_facts, husk_of, merged, with_alert
 from tocsin.correlation.guards import Limits, join_obstacle, merge_obstacle
-from tocsin.correlation.kinds import RULE
+from tocsin.correlation.kinds import MOMENT, RULE, Kind
 from tocsin.correlation.memory import (
     FULL,
     POSTINGS_MAX,
@@ -31,10 +39,12 @@ from tocsin.model import Alert
 DEVICES_FREE: Final = 4
 INCIDENTS_FREE: Final = 3
 RULE_DEVICES_FREE: Final = 20
+MOMENT_RATE_FIRST: Final = 0.5 / ticks.MINUTE
+"""Taken as busy until shown quiet: a moment must not join strangers in a tenant that has only just begun."""
 EVIDENCE_SHOWN_MAX: Final = 5
 KEPT_APART_MAX: Final = 5
 REDIRECTS_MAX: Final = 1_000
-_FAINT: Final = 0.005
+_FAINT: Final = 0.02
 
 
 class LinkEvidence(msgspec.Struct, frozen=True):
@@ -80,26 +90,23 @@ class Placement(msgspec.Struct, frozen=True):
     kept_apart: tuple[str, ...]
 
 
-class _Sighting(msgspec.Struct, frozen=True, gc=False):
-    """The best evidence of one subject for one candidate incident."""
-
-    weight: float
-    age: int
-    alert_number: int
-    text: str
-    evidence: Evidence
+_Sighting = tuple[float, int, int, Evidence]
+"""The best evidence of one subject for one candidate: weight, age in ticks, earlier alert, evidence."""
+_Candidate = tuple[float, int, list[_Sighting]]
+"""Score, incident, sightings."""
 
 
 class _Entity:
     """An EntityMemory being worked on. A spread of None is full."""
 
-    __slots__ = ("devices", "incidents", "last_seen", "postings")
+    __slots__ = ("devices", "incidents", "last_seen", "merges_seen", "postings")
 
     def __init__(self, memory: EntityMemory | None) -> None:
         self.postings: dict[int, tuple[int, int]] = {}
         self.devices: set[int] | None = set()
         self.incidents: set[int] | None = set()
         self.last_seen = 0
+        self.merges_seen = -1
         if memory is not None:
             self.postings = {posting.incident_id: (posting.at, posting.alert_number) for posting in memory.postings}
             self.devices = None if memory.devices == FULL else set(memory.devices)
@@ -120,6 +127,13 @@ class _Entity:
             self.devices.update(marks)
             if len(self.devices) >= SPREAD_MAX:
                 self.devices = None
+
+    def rate(self, at: int, expected: float) -> float:
+        """Incidents per tick that come here anyway; `expected` of an entity like this one."""
+        if not self.postings:
+            return expected
+        oldest, _ = min(self.postings.values())
+        return incident_rate(len(self.postings), abs(at - oldest), expected)
 
     def post(self, incident_id: int, at: int, alert_number: int) -> bool:
         """Note the sighting; True where the incident had no posting here."""
@@ -146,6 +160,7 @@ class Correlator:
         self._limits = limits or Limits()
         self._entities: dict[int, _Entity] = {}
         self._touched: set[int] = set()
+        self._merge_count = 0
         self._incidents: dict[int, IncidentFacts | None] = {}
         self.incidents_changed: dict[int, IncidentFacts] = {}
 
@@ -178,52 +193,46 @@ class Correlator:
             return Placement(joined, True, None, (), tuple(kept_apart[:KEPT_APART_MAX]))
         score, _, sightings = chosen
         self._change(with_alert(self._facts(joined), alert, fresh))
-        link = Link(joined, _strongest(sightings).alert_number, round(score, 4), _shown(sightings))
+        link = Link(joined, _strongest(sightings), round(score, 4), _shown(sightings))
         others = [candidate for candidate in ranked if candidate is not chosen]
         merges = self._merge(joined, others, kept_apart)
         incident_id = merges[-1].target_id if merges else joined
         return Placement(incident_id, False, link, tuple(merges), tuple(kept_apart[:KEPT_APART_MAX]))
 
-    def _ranked(
-        self, at: int, found: tuple[Evidence, ...], known: list[_Entity]
-    ) -> list[tuple[float, int, list[_Sighting]]]:
+    def _ranked(self, at: int, found: tuple[Evidence, ...], known: list[_Entity]) -> list[_Candidate]:
         """Candidates of `join_score` or more, best first: (score, incident, evidence)."""
-        rule_factor = 1.0
+        rule_factor, expected = 1.0, TENANT_RATE_FIRST / TENANT_ASSETS_MIN
         by_incident: dict[int, dict[int, _Sighting]] = {}
         for evidence, entity in zip(found, known, strict=True):
             kind = evidence.kind
             if kind is RULE:
-                rule_factor = _faded(entity.devices, RULE_DEVICES_FREE)
+                rule_factor = specificity(_size(entity.devices), RULE_DEVICES_FREE)
                 continue
             if not entity.postings:
                 continue
-            base = kind.prior * _faded(entity.devices, DEVICES_FREE)
-            base *= rule_factor if kind.is_asset else _faded(entity.incidents, INCIDENTS_FREE)
-            if base < _FAINT:
-                continue
-            self._follow_redirects(entity)
-            for incident_id, (seen_at, number) in entity.postings.items():
-                age = abs(at - seen_at)
-                weight = base * exp2(-age / kind.half_life)
-                if weight < _FAINT:
-                    continue
-                sightings = by_incident.setdefault(incident_id, {})
-                best = sightings.get(evidence.subject)
-                if best is None or weight > best.weight:
-                    sightings[evidence.subject] = _Sighting(weight, age, number, evidence.text, evidence)
+            if entity.merges_seen != self._merge_count:
+                self._follow_redirects(entity)
+            rate = 0.0
+            if kind is MOMENT:
+                assets = max(TENANT_ASSETS_MIN, _size(entity.devices))
+                expected = entity.rate(at, TENANT_RATE_FIRST) / assets
+                rate = entity.rate(at, MOMENT_RATE_FIRST)
+            elif kind.typical_gap:
+                rate = entity.rate(at, expected)
+            base = _base(kind, entity, rule_factor)
+            if base >= _FAINT:
+                _gather(by_incident, evidence, entity, at, base, rate=rate)
         ranked = []
         for incident_id, sightings in by_incident.items():
             rest = 1.0
             for sighting in sightings.values():
-                rest *= 1.0 - sighting.weight
+                rest *= 1.0 - sighting[0]
             if 1.0 - rest >= self._limits.join_score:
                 ranked.append((1.0 - rest, incident_id, list(sightings.values())))
         ranked.sort(key=lambda candidate: (-candidate[0], candidate[1]))
         return ranked
 
-    def _chosen(
-        self, ranked: list[tuple[float, int, list[_Sighting]]], kept_apart: list[str]
-    ) -> tuple[float, int, list[_Sighting]] | None:
+    def _chosen(self, ranked: list[_Candidate], kept_apart: list[str]) -> _Candidate | None:
         for candidate in ranked:
             obstacle = join_obstacle(self._facts(candidate[1]), self._limits)
             if obstacle is None:
@@ -231,9 +240,7 @@ class Correlator:
             kept_apart.append(f"not joined to incident {candidate[1]} (score {candidate[0]:.2f}): {obstacle}")
         return None
 
-    def _merge(
-        self, joined: int, others: list[tuple[float, int, list[_Sighting]]], kept_apart: list[str]
-    ) -> list[Merge]:
+    def _merge(self, joined: int, others: list[_Candidate], kept_apart: list[str]) -> list[Merge]:
         merges: list[Merge] = []
         for score, other, sightings in others:
             if score < self._limits.merge_score or len(merges) >= self._limits.merges_max:
@@ -247,7 +254,8 @@ class Correlator:
             combined = merged(self._facts(target), self._facts(source))
             self._change(husk_of(self._facts(source), target))
             self._change(combined)
-            merges.append(Merge(source, target, round(score, 4), _shown(sightings), _strongest(sightings).alert_number))
+            self._merge_count += 1
+            merges.append(Merge(source, target, round(score, 4), _shown(sightings), _strongest(sightings)))
             joined = target
         return merges
 
@@ -268,6 +276,7 @@ class Correlator:
 
     def _follow_redirects(self, entity: _Entity) -> None:
         """Make postings that name husks name the incidents they became; forget those of deleted incidents."""
+        entity.merges_seen = self._merge_count
         for incident_id in list(entity.postings):
             facts = self._incident(incident_id)
             if facts is not None and facts.redirect_to == 0:
@@ -302,13 +311,39 @@ class Correlator:
         self.incidents_changed[facts.incident_id] = facts
 
 
-_LOG2: Final = tuple(0.0 if size == 0 else log2(size) for size in range(SPREAD_MAX + 1))
+def _size(spread: set[int] | None) -> int:
+    return SPREAD_MAX if spread is None else len(spread)
 
 
-def _faded(spread: set[int] | None, free: int) -> float:
-    """Specificity: 1 up to `free` distinct places, then 1 / (1 + log2(places / free))."""
-    size = SPREAD_MAX if spread is None else len(spread)
-    return 1.0 if size <= free else 1.0 / (1.0 + _LOG2[size] - log2(free))
+def _base(kind: Kind, entity: _Entity, rule_factor: float) -> float:
+    """The weight of a sighting at the same moment: prior by specificity."""
+    if not kind.spreads:
+        return kind.prior
+    base = kind.prior * specificity(_size(entity.devices), DEVICES_FREE)
+    return base * (rule_factor if kind.typical_gap else specificity(_size(entity.incidents), INCIDENTS_FREE))
+
+
+def _gather(
+    by_incident: dict[int, dict[int, _Sighting]],
+    evidence: Evidence,
+    seen: _Entity,
+    at: int,
+    base: float,
+    *,
+    rate: float,
+) -> None:
+    """Add this entity's sightings to the candidates, the best one per subject."""
+    half_life, gap, subject = evidence.kind.half_life, evidence.kind.typical_gap, evidence.subject
+    for incident_id, (seen_at, number) in seen.postings.items():
+        age = at - seen_at if at >= seen_at else seen_at - at
+        weight = base * (asset_weight(gap, half_life, age, rate) if gap else trace_weight(half_life, age))
+        if weight < _FAINT:
+            continue
+        sightings = by_incident.get(incident_id)
+        if sightings is None:
+            by_incident[incident_id] = {subject: (weight, age, number, evidence)}
+        elif subject not in sightings or weight > sightings[subject][0]:
+            sightings[subject] = (weight, age, number, evidence)
 
 
 def _where(found: tuple[Evidence, ...]) -> list[int]:
@@ -317,13 +352,20 @@ def _where(found: tuple[Evidence, ...]) -> list[int]:
     return devices or [device_mark(each.key) for each in found if each.kind.name == "hostIp"]
 
 
-def _strongest(sightings: list[_Sighting]) -> _Sighting:
-    return max(sightings, key=lambda each: (each.weight, each.alert_number))
+def _strongest(sightings: list[_Sighting]) -> int:
+    """The earlier alert of the strongest sighting, the latest where several are as strong."""
+    return max((weight, number) for weight, _, number, _ in sightings)[1]
 
 
 def _shown(sightings: list[_Sighting]) -> tuple[LinkEvidence, ...]:
-    best = sorted(sightings, key=lambda each: (-each.weight, each.text))[:EVIDENCE_SHOWN_MAX]
+    best = sorted(sightings, key=_by_weight)[:EVIDENCE_SHOWN_MAX]
     return tuple(
-        LinkEvidence(each.evidence.kind.name, each.text, each.evidence.kind.reason, round(each.weight, 4), each.age)
-        for each in best
+        [
+            LinkEvidence(evidence.kind.name, evidence.text, evidence.kind.reason, round(weight, 4), age)
+            for weight, age, _, evidence in best
+        ]
     )
+
+
+def _by_weight(sighting: _Sighting) -> tuple[float, int]:
+    return -sighting[0], sighting[3].subject

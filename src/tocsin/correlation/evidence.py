@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tocsin import ticks
 from tocsin.correlation import commonplace, kinds
 from tocsin.correlation.kinds import Kind
 from tocsin.model import Alert, Entity
@@ -24,6 +25,8 @@ KEYS_MAX: Final = 64
 ENTITIES_READ_MAX: Final = 256
 """Entities looked at in one alert; the first ones are those a sensor puts first."""
 TEXT_MAX: Final = 120
+MOMENT_SPAN_MAX: Final = ticks.MINUTE
+"""An alert about a longer stretch (a scheduled query over a day) happens at no moment."""
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -43,7 +46,9 @@ def evidence_keys(alert: Alert) -> tuple[Evidence, ...]:
     number of devices a rule fires on is known.
     """
     collector = _Collector(alert)
-    for device in alert.devices[:KEYS_MAX]:
+    if alert.last_activity - alert.first_activity <= MOMENT_SPAN_MAX:
+        collector.add(kinds.MOMENT, "tenant", text="")
+    for device in collector.devices:
         collector.device(device.device_dns_name or device.mdatp_device_id)
     for entity in alert.entities[:ENTITIES_READ_MAX]:
         if len(collector.found) >= KEYS_MAX:
@@ -71,10 +76,11 @@ class _Collector:
     def __init__(self, alert: Alert) -> None:
         self.found: dict[int, Evidence] = {}
         self.subject = 0
-        self.has_device = any(device.device_dns_name or device.mdatp_device_id for device in alert.devices)
+        self.devices = alert.devices[:KEYS_MAX]
         self.host = ""
-        rule = alert.detector_id or alert.title
-        self.add(kinds.RULE, f"{alert.service_source}\0{rule}", text=alert.title)
+        self.repeats = False
+        self.rule = f"{alert.service_source}\0{alert.detector_id or alert.title}"
+        self.add(kinds.RULE, self.rule, text=alert.title)
 
     def add(self, kind: Kind, value: str, *, space: str = "", text: str = "", same: bool = False) -> None:
         """Take one name of a thing; `same` says that it names the thing added before."""
@@ -85,15 +91,28 @@ class _Collector:
             self.found[key] = Evidence(key, kind, (text or value)[:TEXT_MAX], self.subject)
 
     def device(self, name: str) -> None:
-        name = name.strip().lower().rstrip(".")
-        if name in commonplace.ABSENT or name == "localhost":
+        """Take a device by its label, since some sensors give `pc1` and others `pc1.corp.example`."""
+        label = _host_label(name)
+        if label in commonplace.ABSENT or label == "localhost":
             return
-        self.host = self.host or name
-        if _address_kind(name) is not None:
-            self.add(kinds.DEVICE, name, space="ip")
-            return
-        label = name.partition(".")[0]
-        self.add(kinds.DEVICE, label if label not in commonplace.HOST_LABELS else name, space="device", text=name)
+        self.host = self.host or label
+        space = "device" if _address_kind(label) is None else "ip"
+        self.add(kinds.DEVICE, label, space=space, text=name.strip().lower())
+
+    def host_of(self, device_id: str | None) -> str:
+        """The name of the device an entity says it is on; without that, of the alert's first device."""
+        if device_id and len(self.devices) > 1:
+            for device in self.devices:
+                if device.mdatp_device_id == device_id:
+                    return _host_label(device.device_dns_name or device_id)
+        return self.host
+
+    def process(self, host: str, unique: str | None, number: int | None, created: int | None) -> None:
+        """Take a process. Ids that sensors call unique repeat on cloned machines, so the host is part of the key."""
+        if unique and unique.strip("{}0-"):
+            self.add(kinds.PROCESS, f"{host}/{unique.lower()}")
+        elif number and created:
+            self.add(kinds.PROCESS, f"{host}/{number}/{created}")
 
     def user(self, name: str | None, *, same: bool = False) -> bool:
         account = account_of(name or "")
@@ -110,8 +129,13 @@ class _Collector:
         scope = _address_kind(address)
         if scope is None or scope == "none":
             return
-        if scope == "private":
-            self.add(kinds.PRIVATE_IP if self.has_device else kinds.HOST_IP, address, space="ip")
+        if scope == "private" and self.host:
+            self.add(kinds.PRIVATE_IP, address, space="ip")
+        elif scope == "private":
+            self.add(kinds.HOST_IP, address, space="ip")
+            if not self.repeats:
+                self.repeats = True
+                self.add(kinds.REPEAT, f"{self.rule}\0{address}", text=address)
         else:
             self.add(kinds.PUBLIC_IP, address, space="ip")
 
@@ -127,6 +151,14 @@ class _Collector:
             system = entity.is_system_file or is_system_path(entity.file_path or "", entity.file_name or "")
             name = entity.file_name or entity.image_file_name or digest[:16]
             self.add(kinds.SYSTEM_FILE if system else kinds.FILE, digest.lower(), space="hash", text=name)
+
+
+def _host_label(name: str) -> str:
+    host = name.strip().lower().rstrip(".")
+    if _address_kind(host) is not None:
+        return host
+    label = host.partition(".")[0]
+    return host if label in commonplace.HOST_LABELS else label
 
 
 def account_of(name: str) -> str:
@@ -197,18 +229,9 @@ def _domain(found: _Collector, entity: Entity) -> None:
 
 
 def _process(found: _Collector, entity: Entity) -> None:
-    unique = entity.process_unique_id
-    if unique and unique.strip("{}0-"):
-        found.add(kinds.PROCESS, unique.lower())
-    elif entity.process_id and entity.process_creation_time:
-        host = (entity.device_id or found.host).lower()
-        found.add(kinds.PROCESS, f"{host}/{entity.process_id}/{entity.process_creation_time}")
-    parent = entity.parent_process_unique_id
-    if parent and parent.strip("{}0-"):
-        found.add(kinds.PROCESS, parent.lower())
-    elif entity.parent_process_id and entity.parent_process_creation_time:
-        host = (entity.device_id or found.host).lower()
-        found.add(kinds.PROCESS, f"{host}/{entity.parent_process_id}/{entity.parent_process_creation_time}")
+    host = found.host_of(entity.device_id)
+    found.process(host, entity.process_unique_id, entity.process_id, entity.process_creation_time)
+    found.process(host, entity.parent_process_unique_id, entity.parent_process_id, entity.parent_process_creation_time)
     image = entity.image_file_name or entity.file_name
     if image and image not in commonplace.ABSENT:
         found.add(kinds.IMAGE, image.lower())
