@@ -18,6 +18,7 @@ from tocsin.model import Alert, AlertStatus, Classification, Determination, Devi
 from tocsin.senders.attack import DEFAULT_CATEGORY, category_of, tactics_of, techniques_of
 from tocsin.senders.bounds import (
     COMMAND_LINE_MAX,
+    ENTITIES_MAX,
     INTEGER_MAX,
     LIST_MAX,
     TEXT_MAX,
@@ -64,6 +65,7 @@ class _Wire(msgspec.Struct, rename="camel", gc=False):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Wire)
+_READ_MAX: Final = 4 * ENTITIES_MAX  # of each list: repeats may stand before the last one worth keeping
 _E = TypeVar("_E", bound=StrEnum)
 _NO_LETTERS: Final = str.maketrans("", "", " -_,")
 
@@ -181,10 +183,13 @@ def normalise(raw: bytes) -> Alert:
     if not title:
         raise Refused("`title`: is missing or empty")
     first, last, created = _times(wire)
-    for index, item in enumerate(wire.devices or ()):
+    devices, entities = wire.devices or [], wire.entities or []
+    for index, item in enumerate(devices[:_READ_MAX]):
         _device(found, item, f"devices[{index}]")
-    for index, item in enumerate(wire.entities or ()):
+    for index, item in enumerate(entities[:_READ_MAX]):
         _entity(found, item, f"entities[{index}]")
+    found.devices_over += len(devices[_READ_MAX:])
+    found.entities_over += len(entities[_READ_MAX:])
     tactics = tactics_of(wire.tactics or ())
     source = found.text(wire.service_source or "Unknown")
     own_id = next((str(i) for i in (wire.provider_alert_id, wire.alert_id, wire.id) if i not in (None, "")), "")

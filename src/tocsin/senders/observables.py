@@ -17,7 +17,7 @@ from tocsin.model import Device, Entity
 from tocsin.senders.bounds import COMMAND_LINE_MAX, DESCRIPTION_MAX, DEVICES_MAX, ENTITIES_MAX, TEXT_MAX
 
 _NOTHING: Final = frozenset(("", "-", "--", "n/a", "none", "null", "unknown", "(unknown)", "<unknown>", "(null)"))
-_HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*\.)+[A-Za-z][A-Za-z0-9-]*", re.ASCII)
+_HOST: Final = re.compile(r"(?=.{1,253}$)(?:[A-Za-z0-9_-]+\.)+[A-Za-z][A-Za-z0-9-]*", re.ASCII)
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
 _BIG: Final = 10**40  # str() of a far larger integer is refused by Python
 _HASH_FIELD: Final = {32: "md5", 40: "sha1", 64: "sha256"}
