@@ -271,7 +271,7 @@ class Correlator:
                 entity.last_seen = max(entity.last_seen, at)
             elif entity.post(incident_id, at, alert_number):
                 fresh += 1
-            self._touched.add(evidence.key)
+        self._touched.update([evidence.key for evidence in found])
         return fresh
 
     def _follow_redirects(self, entity: _Entity) -> None:

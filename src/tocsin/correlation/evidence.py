@@ -1,8 +1,9 @@
 """From an alert to the typed, weighted keys of the things it is about.
 
 In charge of normalising names (so that the same thing has the same key whoever reports it), of throwing
-away what identifies nothing, and of the bound on keys. What a key has been seen with is `memory`'s;
-what shared keys lead to is `engine`'s.
+away what identifies nothing (null ids, program names, system files, loopback addresses: with weights of .05
+they changed no grouping and cost a stored row each), and of the bound on keys. What a key has been seen with
+is `memory`'s; what shared keys lead to is `engine`'s.
 """
 
 from __future__ import annotations
@@ -107,8 +108,9 @@ class _Collector:
                     return _host_label(device.device_dns_name or device_id)
         return self.host
 
-    def process(self, host: str, unique: str | None, number: int | None, created: int | None) -> None:
+    def process(self, device_id: str | None, unique: str | None, number: int | None, created: int | None) -> None:
         """Take a process. Ids that sensors call unique repeat on cloned machines, so the host is part of the key."""
+        host = self.host_of(device_id)
         if unique and unique.strip("{}0-"):
             self.add(kinds.PROCESS, f"{host}/{unique.lower()}")
         elif number and created:
@@ -150,7 +152,8 @@ class _Collector:
         if digest and digest.strip("0-"):
             system = entity.is_system_file or is_system_path(entity.file_path or "", entity.file_name or "")
             name = entity.file_name or entity.image_file_name or digest[:16]
-            self.add(kinds.SYSTEM_FILE if system else kinds.FILE, digest.lower(), space="hash", text=name)
+            if not system:
+                self.add(kinds.FILE, digest.lower(), space="hash", text=name)
 
 
 def _host_label(name: str) -> str:
@@ -199,7 +202,9 @@ def _user(found: _Collector, entity: Entity) -> None:
         found.add(kinds.GENERIC_USER, sid, space="user")
         return
     named = found.user(entity.account_name)
-    named = found.user(entity.user_principal_name or entity.mailbox_address, same=named) or named
+    principal = entity.user_principal_name or entity.mailbox_address
+    if principal:
+        named = found.user(principal, same=named) or named
     if sid and sid not in commonplace.ABSENT:
         well_known = sid.endswith(("-500", "-501", "-502"))
         found.add(kinds.GENERIC_USER if well_known else kinds.USER, sid, space="user", same=named)
@@ -229,16 +234,20 @@ def _domain(found: _Collector, entity: Entity) -> None:
 
 
 def _process(found: _Collector, entity: Entity) -> None:
-    host = found.host_of(entity.device_id)
-    found.process(host, entity.process_unique_id, entity.process_id, entity.process_creation_time)
-    found.process(host, entity.parent_process_unique_id, entity.parent_process_id, entity.parent_process_creation_time)
-    image = entity.image_file_name or entity.file_name
-    if image and image not in commonplace.ABSENT:
-        found.add(kinds.IMAGE, image.lower())
+    if entity.process_unique_id or entity.process_id:
+        found.process(entity.device_id, entity.process_unique_id, entity.process_id, entity.process_creation_time)
+    if entity.parent_process_unique_id or entity.parent_process_id:
+        found.process(
+            entity.device_id,
+            entity.parent_process_unique_id,
+            entity.parent_process_id,
+            entity.parent_process_creation_time,
+        )
     command = entity.process_command_line_hash or entity.process_command_line
     if command and command not in commonplace.ABSENT:
         found.add(kinds.COMMAND, command.lower(), text=entity.process_command_line or "")
-    found.hash(entity)
+    if entity.sha256 or entity.sha1 or entity.md5:
+        found.hash(entity)
     if entity.account_name:
         _user(found, entity)
 
@@ -246,14 +255,10 @@ def _process(found: _Collector, entity: Entity) -> None:
 def _file(found: _Collector, entity: Entity) -> None:
     found.hash(entity)
     name, folder = (entity.file_name or "").lower(), (entity.file_path or "").lower()
-    if name in commonplace.ABSENT:
+    if name in commonplace.ABSENT or not folder or entity.is_system_file or is_system_path(folder, name):
         return
-    if not folder:
-        found.add(kinds.IMAGE, name)
-        return
-    system = entity.is_system_file or is_system_path(folder, name)
     has_hash = bool(entity.sha256 or entity.sha1 or entity.md5)
-    found.add(kinds.SYSTEM_FILE if system else kinds.PATH, f"{folder}\\{name}", space="path", same=has_hash)
+    found.add(kinds.PATH, f"{folder}\\{name}", same=has_hash)
 
 
 def _mail(found: _Collector, entity: Entity) -> None:
@@ -280,24 +285,19 @@ def _session(found: _Collector, entity: Entity) -> None:
     session = (entity.logon_session_id or "").strip().lower()
     if session:
         number = session.rpartition(":")[2]
-        if number in commonplace.LOGON_SESSIONS or not number.strip("0x-"):
-            found.add(kinds.COMMON_NAME, session, space="session")
-        elif session == number:
-            found.add(kinds.SESSION, f"{found.host}:{session}")
-        else:
-            found.add(kinds.SESSION, session)
+        if number not in commonplace.LOGON_SESSIONS and number.strip("0x-"):
+            found.add(kinds.SESSION, f"{found.host}:{session}" if session == number else session)
     if entity.cloud_session_id and entity.cloud_session_id.strip("0-"):
         found.add(kinds.SESSION, entity.cloud_session_id.lower())
 
 
 def _named(kind: Kind, field: str, common: frozenset[str] = frozenset()) -> Callable[[_Collector, Entity], None]:
-    """A reader of one plain text field; names in `common` keep their key but weigh little."""
+    """A reader of one plain text field; names in `common` say nothing."""
 
     def read(found: _Collector, entity: Entity) -> None:
         value = (getattr(entity, field) or "").strip().lower()
-        if value not in commonplace.ABSENT and value.strip("0-"):
-            plain = value.rpartition("\\")[2]
-            found.add(kinds.COMMON_NAME if plain in common else kind, value, space=kind.name)
+        if value not in commonplace.ABSENT and value.strip("0-") and value.rpartition("\\")[2] not in common:
+            found.add(kind, value)
 
     return read
 

@@ -63,9 +63,6 @@ REGISTRY: Final = Kind("registry", "registry value", 0.20, 2 * ticks.HOUR, SIMIL
 MALWARE: Final = Kind("malware", "malware name", 0.20, 24 * ticks.HOUR, SIMILAR_ARTIFACTS)
 SHARE: Final = Kind("share", "share", 0.10, 2 * ticks.HOUR, SIMILAR_ARTIFACTS)
 GENERIC_USER: Final = Kind("genericUser", "common account", 0.10, ticks.HOUR, SAME_ASSET)
-COMMON_NAME: Final = Kind("commonName", "common name", 0.05, ticks.HOUR, SIMILAR_ARTIFACTS)
-IMAGE: Final = Kind("image", "program name", 0.05, ticks.HOUR, SIMILAR_ARTIFACTS)
-SYSTEM_FILE: Final = Kind("systemFile", "system file", 0.05, ticks.HOUR, SIMILAR_ARTIFACTS)
 RULE: Final = Kind("rule", "rule", 0.0, ticks.HOUR, TEMPORAL_PROXIMITY)
 REPEAT: Final = Kind(
     "repeat",
