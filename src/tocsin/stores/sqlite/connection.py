@@ -110,7 +110,8 @@ class WriterLock:
             holder = os.read(self._file, 32).decode(errors="replace").strip()
             os.close(self._file)
             raise StoreError(
-                f"{data_dir} is in use by another Tocsin (process {holder or 'unknown'}); stop it, or choose another --data-dir"
+                f"{data_dir} is in use by another Tocsin (process {holder or 'unknown'}); "
+                "stop it, or choose another --data-dir"
             ) from None
         os.truncate(self._file, 0)
         os.write(self._file, str(os.getpid()).encode())

@@ -111,7 +111,7 @@ CREATE INDEX change_log_by_incident ON change_log (tenant_id, incident_id);
 CREATE TABLE entity_memory (
     tenant_id  INTEGER NOT NULL,
     entity_key INTEGER NOT NULL,
-    last_seen  INTEGER NOT NULL,
+    touched    INTEGER NOT NULL,                      -- ticks of the write, not of the event
     memory     BLOB    NOT NULL,
     PRIMARY KEY (tenant_id, entity_key)
 ) STRICT, WITHOUT ROWID;

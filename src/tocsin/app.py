@@ -1,0 +1,127 @@
+"""The server: routes, housekeeping, start and stop. `asgi` is what a test client needs, `serve` runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tocsin import ticks
+from tocsin.config import Settings
+from tocsin.dialects import defender
+from tocsin.errors import TocsinError
+from tocsin.identity.authority import ensure_tls
+from tocsin.service import Service
+from tocsin.stores.sqlite.writing import WriteStore
+from tocsin.web.answers import failed
+from tocsin.web.api import api_routes
+from tocsin.web.intake import intake_routes
+from tocsin.web.oauth import OAuthDeps, oauth_routes
+
+HOUSEKEEPING_SECONDS: Final = 60
+HOUSEKEEPING_PAUSE_SECONDS: Final = 0.05
+BACKLOG: Final = 2048
+
+log = structlog.get_logger()
+
+
+def asgi(service: Service) -> Starlette:
+    """The application over an open service. It does not close the service."""
+    deps = OAuthDeps(
+        issuer=service.issuer,
+        directory=service.registry,
+        keys=service.keys,
+        names=service.names,
+        clock=service.clock,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        keeper = asyncio.create_task(_keep_house(service))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+
+    return Starlette(
+        routes=[*api_routes(service), *intake_routes(service), *oauth_routes(deps)],
+        lifespan=lifespan,
+        exception_handlers={404: _not_found, 405: _wrong_method},
+    )
+
+
+async def _keep_house(service: Service) -> None:
+    def step(store: WriteStore) -> bool:
+        return service.housekeeping.step(store, service.clock())
+
+    while True:
+        try:
+            while await asyncio.wrap_future(service.writer.perform(step)):
+                await asyncio.sleep(HOUSEKEEPING_PAUSE_SECONDS)
+        except TocsinError as error:
+            log.warning("housekeeping_postponed", reason=str(error))
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def _not_found(request: Request, _error: Exception) -> Response:
+    answer = defender.ErrorAnswer(
+        404, defender.error_body("NotFound", f"There is nothing at {request.url.path[:200]}."), dict(defender.HEADERS)
+    )
+    return failed(answer)
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    headers = {**defender.HEADERS, **(getattr(error, "headers", None) or {})}
+    message = f"{request.method} is not offered at {request.url.path[:200]}."
+    return failed(defender.ErrorAnswer(405, defender.error_body("BadRequest", message), headers))
+
+
+def serve(settings: Settings, on_ready: Callable[[Service], None] | None = None) -> None:
+    """Run the https server until it is told to stop. `on_ready` is called once it listens.
+
+    Raises StoreError, InvalidInput; SystemExit when the store failed while running.
+    """
+    service = Service.open(settings, ticks.now, lambda: server.handle_exit(15, None))
+    tls = ensure_tls(settings.data_dir, service.names.certificate_hosts, ticks.now())
+    config = uvicorn.Config(
+        asgi(service),
+        host=settings.listen_host,
+        port=settings.listen_port,
+        http="httptools",
+        loop="uvloop",
+        backlog=BACKLOG,
+        ssl_certfile=str(tls.server),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=10,
+    )
+    server = _Server(config, service, on_ready)
+    try:
+        server.run()
+    finally:
+        service.close()
+    if service.writer.broken:
+        raise SystemExit(1)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, saying when it listens."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, on_ready: Callable[[Service], None] | None) -> None:
+        super().__init__(config)
+        self._service, self._on_ready = service, on_ready
+
+    async def startup(self, sockets: list | None = None) -> None:  # type: ignore[type-arg]
+        await super().startup(sockets)
+        log.info("listening", url=self._service.names.base_url)
+        if self._on_ready is not None and self.started:
+            self._on_ready(self._service)

@@ -1,0 +1,1 @@
+"""What goes out: names, spellings, dates and error bodies of each API we speak. One file per dialect."""

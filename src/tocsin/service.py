@@ -1,0 +1,98 @@
+"""Wiring: one object with everything that the routes use, opened from the settings and closed in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tocsin.access import Principal
+from tocsin.config import Settings
+from tocsin.correlation.guards import Limits
+from tocsin.identity.issuer import Issuer
+from tocsin.identity.lookup import FreshCache
+from tocsin.identity.names import ServiceNames, service_names
+from tocsin.identity.people import Tenant
+from tocsin.identity.signing import SigningKeys, load_signing_keys
+from tocsin.identity.tokens import Tokens
+from tocsin.quotas import Quotas
+from tocsin.retention import Housekeeping, cutoff
+from tocsin.search import Search
+from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, open_writer
+from tocsin.stores.sqlite.reading import ReadStore
+from tocsin.stores.sqlite.registry import Registry
+from tocsin.stores.sqlite.writing import WriteStore
+from tocsin.writer import Clock, Committer, Writer
+
+
+class Service:
+    """All parts of a running service. `open` makes it; `close` drains the writer and lets the store go."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        names: ServiceNames,
+        keys: SigningKeys,
+        write_store: WriteStore,
+        reader: ReadStore,
+        registry: Registry,
+        lock: WriterLock,
+        on_broken: Callable[[], None],
+    ) -> None:
+        self.settings, self.clock, self.names, self.keys = settings, clock, names, keys
+        self.reader, self.registry = reader, registry
+        self.search = Search(reader)
+        self.tokens = Tokens(keys, names, registry, settings.token_minutes)
+        self.issuer = Issuer(registry, self.tokens, names)
+        self.housekeeping = Housekeeping(settings)
+        limits = Limits(incident_alerts_max=settings.incident_alerts_max)
+        self.writer = Writer(
+            Committer(write_store, clock, limits), alerts_waiting_max=settings.ingest_queue_max, on_broken=on_broken
+        )
+        self._quotas = Quotas(settings.quota_per_minute, settings.quota_per_hour)
+        self._tenants: FreshCache[Tenant] = FreshCache(1024)
+        self._lock = lock
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock, on_broken: Callable[[], None]) -> Service:
+        """Take the data folder, bring its store up to date and start the writer. Raises StoreError, InvalidInput."""
+        lock = WriterLock(settings.data_dir)
+        path = settings.data_dir / DATABASE_NAME
+        connection = open_writer(path)
+        registry = Registry(open_reader(path))
+        Registry(connection).ensure_default_tenant(clock())
+        service = cls(
+            settings,
+            clock,
+            service_names(settings),
+            load_signing_keys(settings.data_dir, clock()),
+            WriteStore(connection),
+            ReadStore(open_reader(path)),
+            registry,
+            lock,
+            on_broken,
+        )
+        service.writer.start()
+        return service
+
+    def close(self) -> None:
+        """Finish what was taken, then let go of the data folder."""
+        self.writer.stop()
+        self._lock.release()
+
+    def tenant(self, tenant_id: int) -> Tenant:
+        """A tenant by its number, at most 30 seconds old."""
+        now = self.clock()
+        found = self._tenants.find(tenant_id, now)
+        if found is None:
+            found = next(each for each in self.registry.list_tenants() if each.tenant_id == tenant_id)
+            self._tenants.keep(tenant_id, found, now)
+        return found
+
+    def not_before(self, tenant: Tenant) -> int:
+        """The tenant's retention cut-off, in ticks."""
+        return cutoff(self.clock(), tenant.retention_days or self.settings.retention_days)
+
+    def spend(self, principal: Principal, operation: str) -> None:
+        """Count a call of an operation against the caller's quota. Raises QuotaExceeded."""
+        self._quotas.spend((principal.tenant_id, principal.app_id, operation), time.monotonic_ns() // 100)

@@ -1,0 +1,162 @@
+"""Deleting what is past retention, and versions that no walk can need any more, a bounded number at a time.
+
+An incident is removed whole: versions, alerts, documents, links. A line in the change log stays until it is itself
+past retention, since it says that the incident went.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import apsw
+
+ALERTS_STEP_MAX: Final = 2_000
+
+
+class Purge:
+    """Deletions inside a transaction that the caller holds. Each method gives how many rows it removed."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def tenants(self) -> list[tuple[int, int]]:
+        """Tenants with their own retention in days, 0 for the setting's."""
+        rows = self._rows("SELECT tenant_id, coalesce(retention_days, 0) FROM tenant ORDER BY tenant_id")
+        return [(tenant_id, days) for tenant_id, days in rows]
+
+    def incidents(self, tenant_id: int, before: int, most: int) -> int:
+        """Remove up to `most` incidents whose last change is before these ticks, oldest first, alerts first."""
+        rows = self._rows(
+            "SELECT change, incident_id, document_id FROM incident WHERE tenant_id = ? AND last_update < ? "
+            "ORDER BY last_update LIMIT ?",
+            tenant_id,
+            before,
+            most,
+        )
+        gone = 0
+        for change, incident_id, document_id in rows:
+            gone += self._alerts(tenant_id, incident_id, ALERTS_STEP_MAX - gone)
+            if gone >= ALERTS_STEP_MAX:
+                return gone  # the rest of a large incident goes in the next step; it is invisible already
+            self._run("DELETE FROM incident WHERE tenant_id = ? AND change = ?", tenant_id, change)
+            self._run("DELETE FROM incident_document WHERE document_id = ?", document_id)
+            gone += 1
+        return gone
+
+    def _alerts(self, tenant_id: int, incident_id: int, most: int) -> int:
+        rows = self._rows(
+            "SELECT alert_number, change, document_id FROM alert WHERE tenant_id = ? AND incident_id = ? LIMIT ?",
+            tenant_id,
+            incident_id,
+            most,
+        )
+        for number, change, document_id in rows:
+            self._run(
+                "DELETE FROM alert WHERE tenant_id = ? AND alert_number = ? AND change = ?", tenant_id, number, change
+            )
+            self._run("DELETE FROM alert_document WHERE document_id = ?", document_id)
+            self._run(
+                "DELETE FROM link WHERE tenant_id = ?1 AND alert_number = ?2 AND NOT EXISTS "
+                "(SELECT 1 FROM alert WHERE tenant_id = ?1 AND alert_number = ?2)",
+                tenant_id,
+                number,
+            )
+        return len(rows)
+
+    def superseded(self, tenant_id: int, before: int, most: int) -> int:
+        """Remove versions that were replaced before these ticks."""
+        replaced_by = self._last_change_before(tenant_id, before)
+        rows = self._rows(
+            "SELECT superseded_by, change, document_id FROM incident_superseded "
+            "WHERE tenant_id = ? AND superseded_by <= ? ORDER BY superseded_by LIMIT ?",
+            tenant_id,
+            replaced_by,
+            most,
+        )
+        for superseded_by, change, document_id in rows:
+            self._run(
+                "DELETE FROM incident_superseded WHERE tenant_id = ? AND superseded_by = ? AND change = ?",
+                tenant_id,
+                superseded_by,
+                change,
+            )
+            self._run("DELETE FROM incident_document WHERE document_id = ?", document_id)
+        alerts = self._rows(
+            "SELECT alert_number, change, document_id FROM alert WHERE tenant_id = ? AND superseded_by <= ? LIMIT ?",
+            tenant_id,
+            replaced_by,
+            most,
+        )
+        for number, change, document_id in alerts:
+            self._run(
+                "DELETE FROM alert WHERE tenant_id = ? AND alert_number = ? AND change = ?", tenant_id, number, change
+            )
+            self._run("DELETE FROM alert_document WHERE document_id = ?", document_id)
+        return len(rows) + len(alerts)
+
+    def _last_change_before(self, tenant_id: int, before: int) -> int:
+        """The greatest change number whose moment is before these ticks: moments rise with the numbers, so halve."""
+        (found,) = self._rows("SELECT coalesce(max(change), 0) FROM change_log WHERE tenant_id = ?", tenant_id)
+        low, high = 0, found[0]
+        while low < high:
+            middle = (low + high + 1) // 2
+            (probe,) = self._rows(
+                "SELECT change, at FROM change_log WHERE tenant_id = ? AND change >= ? ORDER BY change LIMIT 1",
+                tenant_id,
+                middle,
+            )
+            if probe[1] < before:
+                low = probe[0]
+            else:
+                high = middle - 1
+        return low
+
+    def log(self, tenant_id: int, before: int, most: int) -> int:
+        """Remove lines of the change log from before these ticks."""
+        self._run(
+            "DELETE FROM change_log WHERE tenant_id = ?1 AND change IN "
+            "(SELECT change FROM change_log WHERE tenant_id = ?1 AND change <= ?2 ORDER BY change LIMIT ?3)",
+            tenant_id,
+            self._last_change_before(tenant_id, before),
+            most,
+        )
+        return self._connection.changes()
+
+    def refused(self, tenant_id: int, before: int, kept_max: int, most: int) -> int:
+        """Remove refused inputs that came before these ticks, and the oldest above `kept_max`."""
+        self._run(
+            "DELETE FROM refused WHERE refused_id IN (SELECT refused_id FROM refused WHERE tenant_id = ?1 "
+            "AND (received < ?2 OR refused_id <= (SELECT refused_id FROM refused WHERE tenant_id = ?1 "
+            "ORDER BY refused_id DESC LIMIT 1 OFFSET ?3)) ORDER BY refused_id LIMIT ?4)",
+            tenant_id,
+            before,
+            kept_max,
+            most,
+        )
+        return self._connection.changes()
+
+    def memories(self, before: int, after: tuple[int, int], most: int) -> tuple[int, int] | None:
+        """Look at the next `most` entity memories after this (tenant, key) and remove those last written before.
+
+        Gives where the next look begins, or None at the end. There is no index by time: memories are only ever
+        looked up by key, and a slow walk around them once a day costs less than an index on every write.
+        """
+        rows = self._rows(
+            "SELECT tenant_id, entity_key, touched FROM entity_memory WHERE (tenant_id, entity_key) > (?, ?) "
+            "ORDER BY tenant_id, entity_key LIMIT ?",
+            *after,
+            most,
+        )
+        last = None
+        for tenant_id, key, touched in rows:
+            last = (tenant_id, key)
+            if touched < before:
+                self._run("DELETE FROM entity_memory WHERE tenant_id = ? AND entity_key = ?", tenant_id, key)
+        return last if len(rows) == most else None
+
+    def _run(self, statement: str, *values: apsw.SQLiteValue) -> None:
+        self._connection.execute(statement, values)
+
+    def _rows(self, statement: str, *values: apsw.SQLiteValue) -> list[tuple[int, ...]]:
+        rows: list[tuple[int, ...]] = self._connection.execute(statement, values).fetchall()  # type: ignore[assignment]
+        return rows

@@ -1,0 +1,37 @@
+"""The outermost edge of every route: expected failures become their answers, defects a fixed 500 and a log line."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tocsin.dialects import defender
+from tocsin.errors import TocsinError, Unauthenticated
+
+log = structlog.get_logger()
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def answering(handler: Handler) -> Handler:
+    """Wrap a route's handler so that it never raises."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except TocsinError as error:
+            if isinstance(error, Unauthenticated):
+                log.info("caller_refused", path=request.url.path, reason=str(error))
+            return failed(defender.error_answer(error))
+        except Exception as error:  # noqa: BLE001  the outermost edge: no text of a defect leaves the process
+            log.error("request_failed", path=request.url.path, exc_info=error)
+            return failed(defender.internal_error())
+
+    return answer
+
+
+def failed(answer: defender.ErrorAnswer) -> Response:
+    """The response for a failure."""
+    return Response(answer.body, status_code=answer.status, headers=answer.headers)

@@ -1,0 +1,104 @@
+"""The incidents API over HTTP, in the Defender dialect. The stages: who calls, how often, what, the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tocsin.access import Permission, Principal
+from tocsin.dialects import defender
+from tocsin.errors import InvalidInput
+from tocsin.identity.credentials import credentials
+from tocsin.odata import INCIDENT_OPTIONS, parse_options
+from tocsin.search import Render
+from tocsin.service import Service
+from tocsin.stores.sqlite.reading import IncidentRow
+from tocsin.web.answers import answering
+
+READERS = (Permission.READ, Permission.READ_WRITE)
+
+
+def api_routes(service: Service) -> list[Route]:
+    """Routes under `/api`."""
+
+    @answering
+    async def list_incidents(request: Request) -> Response:
+        principal = caller(service, request, *READERS)
+        service.spend(principal, "list")
+        query = parse_options(request.scope["query_string"], INCIDENT_OPTIONS)
+        scope, tenant = principal.scope(), service.tenant(principal.tenant_id)
+        incidents = service.search.page(
+            scope,
+            _renderer(service, tenant.guid),
+            expression=query.filter,
+            order_by=query.order_by,
+            top=defender.PAGE_MAX if query.top is None else query.top,
+            skip=query.skip,
+            not_before=service.not_before(tenant),
+        )
+        body = defender.incident_page(service.names.base_for(request.headers.get("host", "")), incidents)
+        return Response(body, headers=defender.HEADERS)
+
+    @answering
+    async def get_incident(request: Request) -> Response:
+        principal = caller(service, request, *READERS)
+        service.spend(principal, "get")
+        tenant = service.tenant(principal.tenant_id)
+        incident = service.search.one(
+            principal.scope(),
+            _renderer(service, tenant.guid),
+            _incident_id(request.path_params["incident_id"]),
+            not_before=service.not_before(tenant),
+        )
+        base_url = service.names.base_for(request.headers.get("host", ""))
+        return Response(defender.single_incident(base_url, incident), headers=defender.HEADERS)
+
+    @answering
+    async def patch_collection(request: Request) -> Response:
+        """`seed.md` prints `PATCH /api/incidents?$top=10` as its example: without a body it answers like the GET."""
+        async for chunk in request.stream():
+            if chunk:
+                caller(service, request, *READERS)
+                return _patch_needs_id()
+        return await list_incidents(request)
+
+    return [
+        Route("/api/incidents", list_incidents, methods=["GET"]),
+        Route("/api/incidents", patch_collection, methods=["PATCH"]),
+        Route("/api/incidents/{incident_id}", get_incident, methods=["GET"]),
+    ]
+
+
+def caller(service: Service, request: Request, *any_of: Permission) -> Principal:
+    """Who calls, holding one of these permissions. Raises Unauthenticated or Forbidden."""
+    principal = service.tokens.authenticate(credentials(request.scope["headers"]), service.clock())
+    principal.require(*any_of)
+    return principal
+
+
+def _renderer(service: Service, tenant_guid: str) -> Render:
+    portal_url = service.names.base_url
+
+    def render(row: IncidentRow, header: bytes, alerts: Sequence[bytes]) -> bytes:
+        uri = defender.incident_uri(portal_url, tenant_guid, row.incident_id)
+        return defender.incident_object(row.incident_id, uri, header, alerts)
+
+    return render
+
+
+def _incident_id(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        raise InvalidInput(f"{text[:40]!r} is not an incident id: a positive whole number is needed")
+    return int(text)
+
+
+def _patch_needs_id() -> Response:
+    message = (
+        "PATCH of the collection changes nothing. To list incidents use GET /api/incidents; "
+        "to update one use PATCH /api/incidents/{id} with the changed properties as a JSON object."
+    )
+    headers = {**defender.HEADERS, "allow": "GET"}
+    return Response(defender.error_body("BadRequest", message), status_code=405, headers=headers)

@@ -1,0 +1,169 @@
+"""`POST /ingest/{sender}` and the refused inputs: bodies are bounded before they are read, answers come after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import Counter
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tocsin.access import Permission, Scope
+from tocsin.errors import InvalidInput, NotFound, TooLarge
+from tocsin.ingest import Delivery, LineResult, Result, read_delivery, read_line
+from tocsin.senders import REGISTRY, Sender
+from tocsin.service import Service
+from tocsin.stores.sqlite.reading import RefusedInput
+from tocsin.ticks import format_ticks
+from tocsin.web.answers import answering
+from tocsin.web.api import caller
+
+INLINE_BYTES_MAX: Final = 256 * 1024
+REFUSED_PAGE_MAX: Final = 1_000
+_JSON: Final = {"content-type": "application/json; charset=utf-8"}
+
+
+class Receipt(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to a delivery: how many of each, then every line."""
+
+    created: int
+    duplicate: int
+    refused: int
+    skipped: int
+    results: list[LineResult]
+
+
+class RefusedView(msgspec.Struct, frozen=True, rename="camel"):
+    """A refused input as it is listed; `body` is its text, bytes that are no UTF-8 replaced."""
+
+    refused_id: int
+    received_time: str
+    sender: str
+    line: int
+    reason: str
+    body: str
+
+
+class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of a retry: which refused inputs; absent means all (the oldest thousand)."""
+
+    ids: list[int] | None = None
+
+
+def intake_routes(service: Service) -> list[Route]:
+    """Routes under `/ingest`. All need the ingest permission, from a key or a token."""
+
+    @answering
+    async def ingest(request: Request) -> Response:
+        principal = caller(service, request, Permission.INGEST)
+        sender = _sender(request.path_params["sender"])
+        body = await read_body(request, service.settings.body_bytes_max)
+        alerts_max = service.settings.request_alerts_max
+        if len(body) <= INLINE_BYTES_MAX:
+            delivery = read_delivery(sender, principal.tenant_id, body, alerts_max)
+        else:  # a large body would hold up every other request while it is read
+            delivery = await asyncio.to_thread(read_delivery, sender, principal.tenant_id, body, alerts_max)
+        return _receipt([await _commit(service, delivery)])
+
+    @answering
+    async def list_refused(request: Request) -> Response:
+        principal = caller(service, request, Permission.INGEST)
+        above = _whole(request.query_params.get("above", "0"), "above")
+        found = service.reader.find_refused(Scope.everything_of(principal.tenant_id), top=REFUSED_PAGE_MAX, above=above)
+        return Response(msgspec.json.encode({"value": [_refused_view(each) for each in found]}), headers=_JSON)
+
+    @answering
+    async def retry_refused(request: Request) -> Response:
+        principal = caller(service, request, Permission.INGEST)
+        try:
+            wanted = msgspec.json.decode(await read_body(request, 1024 * 1024) or b"{}", type=Retry)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise InvalidInput(f'the body must be like {{"ids": [1, 2]}} or empty: {error}') from None
+        found = service.reader.find_refused(
+            Scope.everything_of(principal.tenant_id), top=REFUSED_PAGE_MAX, ids=wanted.ids
+        )
+        results = []
+        for sender in dict.fromkeys(each.sender for each in found):
+            mine = [each for each in found if each.sender == sender]
+            lines = tuple([read_line(REGISTRY[sender], each.line, each.body) for each in mine])
+            retried = tuple([each.refused_id for each in mine])
+            results.append(await _commit(service, Delivery(principal.tenant_id, sender, lines, retried)))
+        return _receipt(results)
+
+    return [
+        Route("/ingest/refused", list_refused, methods=["GET"]),
+        Route("/ingest/refused/retry", retry_refused, methods=["POST"]),
+        Route("/ingest/{sender}", ingest, methods=["POST"]),
+    ]
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """The body, decompressed where it says gzip. Raises TooLarge before reading what is announced as too large."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > bytes_max:
+        raise TooLarge(f"the body has {announced} bytes and at most {bytes_max} are taken; send it in pieces")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise InvalidInput(f"content-encoding {encoding[:40]!r} is not taken; send plain or gzip")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > bytes_max:
+            raise TooLarge(f"the body is longer than the {bytes_max} bytes that are taken; send it in pieces")
+    return bytes(body) if encoding == "identity" else _gunzip(bytes(body), bytes_max)
+
+
+def _gunzip(packed: bytes, bytes_max: int) -> bytes:
+    plain = bytearray()
+    rest = packed
+    while rest:  # gzip members may follow each other, as `cat a.gz b.gz` makes them
+        member = zlib.decompressobj(wbits=31)
+        try:
+            plain += member.decompress(rest, bytes_max + 1 - len(plain))
+        except zlib.error as error:
+            raise InvalidInput(f"the body says gzip and is none: {error}") from None
+        if len(plain) > bytes_max or member.unconsumed_tail:
+            raise TooLarge(f"unpacked, the body is longer than the {bytes_max} bytes that are taken")
+        if not member.eof:
+            raise InvalidInput("the gzip body ends too early")
+        rest = member.unused_data
+    return bytes(plain)
+
+
+async def _commit(service: Service, delivery: Delivery) -> list[LineResult]:
+    results = await asyncio.wrap_future(service.writer.submit(delivery))
+    assert isinstance(results, list)
+    return results
+
+
+def _receipt(results: list[list[LineResult]]) -> Response:
+    lines = [line for each in results for line in each]
+    counts = Counter(line.result for line in lines)
+    receipt = Receipt(
+        counts[Result.CREATED], counts[Result.DUPLICATE], counts[Result.REFUSED], counts[Result.SKIPPED], lines
+    )
+    # Refused input is kept, yet a request of nothing else is a mistake that its sender should hear about.
+    only_refused = counts[Result.REFUSED] and counts[Result.REFUSED] == len(lines)
+    return Response(msgspec.json.encode(receipt), status_code=422 if only_refused else 200, headers=_JSON)
+
+
+def _sender(name: str) -> Sender:
+    sender = REGISTRY.get(name)
+    if sender is None:
+        raise NotFound(f"there is no sender {name[:40]!r}; there are {', '.join(sorted(REGISTRY))}")
+    return sender
+
+
+def _refused_view(found: RefusedInput) -> RefusedView:
+    text = found.body.decode("utf-8", "replace")
+    return RefusedView(found.refused_id, format_ticks(found.received), found.sender, found.line, found.reason, text)
+
+
+def _whole(text: str, name: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InvalidInput(f"{name} must be a whole number, not {text[:40]!r}")
+    return int(text)

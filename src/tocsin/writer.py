@@ -1,0 +1,195 @@
+"""The one writer: requests wait in a queue, one commit carries all that wait, and only then are they answered.
+
+One fsync serves many requests (group commit). A request whose write fails is tried alone, so that it cannot
+take others down with it; a disk that fails for good stops the writer, because after a failed fsync
+nobody knows what is on the disk until the file is opened anew.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Final, TypeVar
+
+import apsw
+import structlog
+
+from tocsin.correlation.guards import Limits
+from tocsin.errors import StorageFull, TocsinError, Unavailable
+from tocsin.ingest import Delivery, LineResult, apply_deliveries
+from tocsin.stores.sqlite.writing import WriteStore
+
+GROUP_ALERTS_MAX: Final = 4_000
+GROUP_JOBS_MAX: Final = 512
+CHECKPOINT_PAGES: Final = 8_000
+CHECKPOINT_PAGES_HARD: Final = 64_000
+
+log = structlog.get_logger()
+T = TypeVar("T")
+Clock = Callable[[], int]
+
+
+class _Job:
+    """Something to write: a delivery, or a function of the store; and whom to tell."""
+
+    __slots__ = ("delivery", "future", "work")
+
+    def __init__(self, delivery: Delivery | None, work: Callable[[WriteStore], object] | None) -> None:
+        self.delivery, self.work = delivery, work
+        self.future: Future[object] = Future()
+
+
+class Committer:
+    """Applies jobs in transactions, in the calling thread: always the same one."""
+
+    def __init__(self, store: WriteStore, clock: Clock, limits: Limits) -> None:
+        self._store, self._clock, self._limits = store, clock, limits
+        self.broken: BaseException | None = None
+
+    def ingest(self, deliveries: Sequence[Delivery]) -> list[list[LineResult]]:
+        """Commit and correlate these deliveries in one transaction."""
+        return self._transaction(lambda: apply_deliveries(self._store, deliveries, self._clock(), self._limits))
+
+    def run(self, work: Callable[[WriteStore], T]) -> T:
+        """Commit one piece of work in a transaction of its own."""
+        return self._transaction(lambda: work(self._store))
+
+    def tidy(self) -> None:
+        """Between commits: fold the entity journal when it is due, and keep the write-ahead log short."""
+        if self._store.entities.fold_due():
+            self._store.entities.fold(self._clock())
+        self._store.checkpoint(CHECKPOINT_PAGES, CHECKPOINT_PAGES_HARD)
+
+    def _transaction(self, body: Callable[[], T]) -> T:
+        if self.broken is not None:
+            raise Unavailable("the store stopped after a failed write; the service must be started anew", 30)
+        try:
+            self._store.begin()
+            result = body()
+            self._store.commit()
+        except BaseException as error:
+            self._store.rollback()
+            raise self._translated(error) from error
+        return result
+
+    def _translated(self, error: BaseException) -> BaseException:
+        if isinstance(error, apsw.FullError):
+            return StorageFull("the disk of the store is full; nothing of this request was kept", 30)
+        if isinstance(error, apsw.BusyError):
+            return Unavailable("the store is busy with another program; ask again", 5)
+        if isinstance(error, apsw.IOError | apsw.CorruptError):
+            self.broken = error
+            log.critical(
+                "store_failed", error=str(error), advice="the service stops; check the disk, then start it anew"
+            )
+            return Unavailable("the store could not write; the service stops", 30)
+        return error
+
+
+class Writer:
+    """The writer's thread and its queue. `start` it, `submit` from any thread, `stop` drains and ends it."""
+
+    def __init__(self, committer: Committer, *, alerts_waiting_max: int, on_broken: Callable[[], None]) -> None:
+        self._committer, self._waiting_max, self._on_broken = committer, alerts_waiting_max, on_broken
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._counting = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._stopping = False
+
+    @property
+    def broken(self) -> bool:
+        """Whether a failed write stopped the store for good."""
+        return self._committer.broken is not None
+
+    def start(self) -> None:
+        """Begin to take jobs."""
+        self._thread.start()
+
+    def submit(self, delivery: Delivery) -> Future[object]:
+        """Queue a delivery; the future gives its list of LineResult. Raises Unavailable when too much waits."""
+        with self._counting:
+            if self._stopping:
+                raise Unavailable("the service is stopping", 5)
+            if self._waiting + len(delivery.lines) > self._waiting_max and self._waiting:
+                raise Unavailable("more alerts are waiting than the writer can take; ask again", 2)
+            self._waiting += len(delivery.lines)
+        return self._put(_Job(delivery, None))
+
+    def perform(self, work: Callable[[WriteStore], T]) -> Future[T]:
+        """Queue a function of the store, committed in its own transaction; the future gives what it returns."""
+        return self._put(_Job(None, work))  # type: ignore[return-value]
+
+    def _put(self, job: _Job) -> Future[object]:
+        self._jobs.put(job)
+        return job.future
+
+    def stop(self) -> None:
+        """Refuse new deliveries, finish those that wait, and end the thread."""
+        with self._counting:
+            self._stopping = True
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            group: list[_Job] = []
+            alerts = 0
+            job = self._jobs.get()
+            while True:
+                if job is None:
+                    ended = True
+                    break
+                group.append(job)
+                alerts += 0 if job.delivery is None else len(job.delivery.lines)
+                if len(group) >= GROUP_JOBS_MAX or alerts >= GROUP_ALERTS_MAX:
+                    break
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+            self._commit(group)
+            with self._counting:
+                self._waiting -= alerts
+            try:
+                self._committer.tidy()
+            except apsw.Error as error:
+                log.error("tidy_failed", error=str(error))
+            if self._committer.broken is not None:
+                self._on_broken()
+
+    def _commit(self, group: list[_Job]) -> None:
+        deliveries = [job for job in group if job.delivery is not None]
+        if deliveries:
+            self._ingest(deliveries)
+        for job in group:
+            if job.work is not None:
+                self._settle(job, job.work)
+
+    def _ingest(self, jobs: list[_Job]) -> None:
+        try:
+            results = self._committer.ingest([job.delivery for job in jobs if job.delivery is not None])
+        except Exception as error:  # noqa: BLE001  the thread's outermost edge: one bad request must not end it
+            if len(jobs) == 1 or self._committer.broken is not None:
+                for job in jobs:
+                    self._fail(job, error)
+                return
+            for job in jobs:
+                self._ingest([job])
+            return
+        for job, result in zip(jobs, results, strict=True):
+            job.future.set_result(result)
+
+    def _settle(self, job: _Job, work: Callable[[WriteStore], object]) -> None:
+        try:
+            job.future.set_result(self._committer.run(work))
+        except Exception as error:  # noqa: BLE001  the thread's outermost edge, as above
+            self._fail(job, error)
+
+    def _fail(self, job: _Job, error: BaseException) -> None:
+        if not isinstance(error, TocsinError):
+            log.error("write_failed", exc_info=error)
+        job.future.set_exception(error)
