@@ -9,6 +9,7 @@ is `memory`'s; what shared keys lead to is `engine`'s.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
@@ -25,9 +26,17 @@ from tocsin.model import Alert, Entity
 KEYS_MAX: Final = 64
 ENTITIES_READ_MAX: Final = 256
 """Entities looked at in one alert; the first ones are those a sensor puts first."""
+DEVICES_READ_MAX: Final = 24
 TEXT_MAX: Final = 120
+ADDRESS_LENGTH_MAX: Final = 64
+CACHED_LENGTH_MAX: Final = 120
+"""Longer values (command lines) are hashed each time, so that the cache of keys stays small in bytes."""
 MOMENT_SPAN_MAX: Final = ticks.MINUTE
 """An alert about a longer stretch (a scheduled query over a day) happens at no moment."""
+
+
+_VOLUME: Final = re.compile(r"^(?:\\\\\?\\)?(?:[a-z]:|\\device\\harddiskvolume\d+)")
+_WINDOWS: Final = re.compile(r"^(?:%systemroot%|%windir%|\\systemroot)")
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -64,11 +73,13 @@ def device_mark(key: int) -> int:
     return key & 0xFFFF_FFFF
 
 
-@lru_cache(maxsize=65_536)
 def key_of(space: str, value: str) -> int:
     """The key of `value` in a name space, signed 64 bits."""
     digest = blake2b(f"{space}\0{value}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
+
+
+_cached_key: Final = lru_cache(maxsize=65_536)(key_of)
 
 
 class _Collector:
@@ -77,7 +88,7 @@ class _Collector:
     def __init__(self, alert: Alert) -> None:
         self.found: dict[int, Evidence] = {}
         self.subject = 0
-        self.devices = alert.devices[:KEYS_MAX]
+        self.devices = alert.devices[:DEVICES_READ_MAX]
         self.host = ""
         self.repeats = False
         self.rule = f"{alert.service_source}\0{alert.detector_id or alert.title}"
@@ -87,7 +98,8 @@ class _Collector:
         """Take one name of a thing; `same` says that it names the thing added before."""
         if not same:
             self.subject += 1
-        key = key_of(space or kind.name, value)
+        short = len(value) <= CACHED_LENGTH_MAX
+        key = _cached_key(space or kind.name, value) if short else key_of(space or kind.name, value)
         if key not in self.found:
             self.found[key] = Evidence(key, kind, (text or value)[:TEXT_MAX], self.subject)
 
@@ -175,18 +187,21 @@ def account_of(name: str) -> str:
 
 def is_system_path(folder: str, name: str = "") -> bool:
     """Whether a path is where the operating system and installed programs live, and not open to any user."""
-    path = f"{folder}\\{name}".lower().replace("\\\\", "\\")
-    if path[1:2] == ":":
-        path = path[2:]
-    path = path.removeprefix("%systemroot%").removeprefix("%windir%") if path.startswith("%") else path
+    joint = "/" if folder.startswith("/") else "\\"
+    path = _VOLUME.sub("", f"{folder.rstrip(joint)}{joint}{name}".lower())
+    path = _WINDOWS.sub(r"\\windows", path)
     if not path.startswith(commonplace.SYSTEM_FOLDERS):
         return False
     return not path.startswith(commonplace.OPEN_FOLDERS)
 
 
-@lru_cache(maxsize=16_384)
 def _address_kind(text: str) -> str | None:
     """private, public, none (loopback and the like), or None where the text is no address."""
+    return _known_address_kind(text) if len(text) <= ADDRESS_LENGTH_MAX else None
+
+
+@lru_cache(maxsize=16_384)
+def _known_address_kind(text: str) -> str | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -20,7 +20,8 @@ def explain(edge: Link | Merge) -> str:
 def _phrase(evidence: LinkEvidence) -> str:
     label = _LABELS.get(evidence.kind, evidence.kind)
     seen = "seen at the same time" if evidence.age < ticks.SECOND else f"seen {_span(evidence.age)} apart"
-    return f"same {label} {evidence.text} {seen} (+{_places(evidence.weight)} {evidence.reason})"
+    thing = f"same {label} {evidence.text}" if evidence.kind != kinds.MOMENT.name else label
+    return f"{thing} {seen} (+{_places(evidence.weight)} {evidence.reason})"
 
 
 def _span(age: int) -> str:

@@ -6,7 +6,6 @@ collections of at most `FACTS_MAX` texts per incident. Knows nothing of where it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, Protocol
 
 import msgspec
@@ -100,19 +99,3 @@ class MemoryView:
         """Keep what a Correlator changed."""
         self.entities.update(entities)
         self.incidents.update(incidents)
-
-
-def spread_size(marks: tuple[int, ...]) -> int:
-    """How many distinct things a spread has seen, at most `SPREAD_MAX`."""
-    return SPREAD_MAX if marks == FULL else len(marks)
-
-
-def spread_union(marks: tuple[int, ...], more: Iterable[int]) -> tuple[int, ...]:
-    """The spread that has seen both; the order of unions does not matter."""
-    if marks == FULL:
-        return FULL
-    joined = set(marks)
-    joined.update(more)
-    if len(joined) == len(marks):
-        return marks
-    return FULL if -1 in joined or len(joined) >= SPREAD_MAX else tuple(sorted(joined))
