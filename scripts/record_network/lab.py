@@ -3,6 +3,8 @@
 Every address of the plan sits on that loopback, so no packet can leave. `refuse_outside_namespace` makes sure.
 """
 
+# ruff: noqa: PLR0917 (source, target and what is sent read as one line of a log)
+
 from __future__ import annotations
 
 import contextlib
@@ -152,10 +154,13 @@ def tls(source: str, target: str, name: str, sent: bytes = b"GET / HTTP/1.1\r\n\
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with contextlib.suppress(OSError), socket.create_connection((target, port), 2, (source, 0)) as connection:
-        with context.wrap_socket(connection, server_hostname=name) as secure:
-            secure.sendall(sent)
-            secure.recv(65536)
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((target, port), 2, (source, 0)) as connection,
+        context.wrap_socket(connection, server_hostname=name) as secure,
+    ):
+        secure.sendall(sent)
+        secure.recv(65536)
 
 
 def touch(source: str, target: str, port: int) -> None:

@@ -1,4 +1,7 @@
-"""What happens on the wire, one function per recorded session. Times within a session are small; story.py stretches them."""
+"""What happens on the wire, one function per recorded session.
+
+Times within a session are short; the demo stretches them when it replays one.
+"""
 
 from __future__ import annotations
 

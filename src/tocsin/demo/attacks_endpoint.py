@@ -112,7 +112,7 @@ def _secrets_read(log: Logbook, at: int, who: Person) -> None:
 
 def _domain_taken(log: Logbook, at: int, who: Person) -> None:
     controller, desk = SERVERS["nv-dc-01"], who.desk
-    suricata.replay(log, "replication-request", at, {"10.20.10.41": desk.address})
+    suricata.replay(log, "replication-request", at + 26 * SECOND, {"10.20.10.41": desk.address})
     fields: wazuh.Thing = {
         "subjectUserName": "adm.falk", "objectServer": "DS", "accessMask": "0x100", "ipAddress": desk.address,
         "properties": "Replicating Directory Changes All",
@@ -207,8 +207,8 @@ def _encryption_prepared(log: Logbook, at: int) -> None:
         "High", "Ransomware", "T1486", locker, sync, native.account("svc_ppsync"), family="Halocryp",
         category="Ransomware",
     )  # fmt: skip
-    suricata.replay(log, "control-poll", log.before(minutes=9), {"10.20.10.41": person("tomasz.zielinski").desk.address},
-                    stretch=200, most=3)  # fmt: skip
+    moved = {"10.20.10.41": person("tomasz.zielinski").desk.address}
+    suricata.replay(log, "control-poll", log.before(minutes=9), moved, stretch=200, most=3)
 
 
 _WORM: Final = file_hash("duskmoth.dll")
@@ -223,12 +223,12 @@ def usb_worm(log: Logbook) -> None:
         _stick_inserted(log, at + number * 38 * MINUTE, one, number)
     _worm_spreads(log, at + 20 * MINUTE, line[0])
     historian = SERVERS["nv-hist-01"]
-    when = at + 3 * HOUR
+    when = at + 2 * HOUR + 20 * MINUTE
     native.report(
         log, when, historian, "Worm found on the plant historian",
         "The library of the Duskmoth worm was written over the network and removed before it ran.",
-        "High", "Malware", "T1080", native.file("thumbs.dll", "C:\\Users\\Public", _WORM), family="Duskmoth",
-        category="Malware",
+        "High", "Malware", "T1080", native.file("thumbs.dll", "C:\\Users\\Public", _WORM),
+        native.url("cfg.duskmoth.example"), family="Duskmoth", category="Malware",
     )  # fmt: skip
     wazuh.syscheck(log, when + 30 * SECOND, historian, "file_changed", "C:\\Users\\Public\\thumbs.dll", _WORM)
 

@@ -33,7 +33,7 @@ def _library_fetched(log: Logbook, at: int, who: Person) -> None:
          "412 documents with the label Secret left the library for a synchronised folder."),
         (17, "cloud", "Download activity of a user who gave notice", "High", "Exfiltration", "T1567.002",
          "The account is on the leavers' list; its last working day is in nine days."),
-        (31, "data", "Drawing files opened by somebody outside the project", "Low", "Collection", "T1213",
+        (31, "data", "Drawing files opened by somebody outside the project", "Low", "Discovery", "T1083",
          "Forty drawings of project Lodestar were opened by an account that is not a member."),
     )  # fmt: skip
     for minutes, product, name, severity, tactic, technique, text in rows:
@@ -183,7 +183,7 @@ def _certificate_taken(log: Logbook, at: int, tester: Person) -> None:
 def _shell_opened(log: Logbook, at: int, tester: Person) -> None:
     files, desk = SERVERS["nv-print-01"], tester.desk
     moved = {"10.20.10.41": desk.address, "10.20.0.31": files.address}
-    suricata.replay(log, "remote-shell", at, moved)
+    suricata.replay(log, "remote-shell", at + 5 * MINUTE, moved)
     wazuh.windows(log, at + 10 * SECOND, files, "win_rdp", 4624,
                   {"targetUserName": tester.account, "ipAddress": desk.address, "logonType": "10"},
                   "An account was successfully logged on.")  # fmt: skip

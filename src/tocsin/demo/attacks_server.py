@@ -1,5 +1,7 @@
 """Attacks on what is published: the storefront, and the sign-in pages."""
 
+# ruff: noqa: S108 (paths on invented machines)
+
 from __future__ import annotations
 
 from typing import Final
@@ -55,9 +57,9 @@ def _shell_placed(log: Logbook, at: int) -> None:
 
 def _network_looked_at(log: Logbook, at: int) -> None:
     web = SERVERS["nv-web-01"]
-    suricata.replay(log, "sweep-inside", at, stretch=20)
+    suricata.replay(log, "sweep-inside", at + 30 * SECOND, stretch=20)
     native.report(
-        log, at + 30 * SECOND, web, "Port scan started from a web server",
+        log, at, web, "Port scan started from a web server",
         "A script run by the web server account opens seven ports on each of the servers.",
         "Medium", "Discovery", "T1046", native.account("www-data"), native.address(web.address),
         native.file("p.sh", "/tmp/.x", file_hash("p.sh")), native.address(_ATTACKER),
@@ -84,7 +86,7 @@ def _database_taken(log: Logbook, at: int) -> None:
                  {"srcuser": "shopadmin", "dstuser": "root"}, program="sudo", decoder="sudo",
                  user="shopadmin")  # fmt: skip
     wazuh.windows(log, at + 7 * MINUTE, files, "win_share", 5140,
-                  {"subjectUserName": "svc_shopsync", "ipAddress": web.address, "shareName": "\\\\*\\export"},
+                  {"subjectUserName": "shopadmin", "ipAddress": web.address, "shareName": "\\\\*\\export"},
                   "A network share object was accessed.")  # fmt: skip
 
 
@@ -110,6 +112,7 @@ def _dump_uploaded(log: Logbook, at: int) -> None:
 
 _SPRAYER: Final = "198.51.100.77"
 _LEILA: Final = "leila.haddad"
+_SESSION: Final = "3b1e5a70-7c1d-4f0a-9d54-6c2f8e11b7aa"
 
 
 def password_spray(log: Logbook) -> None:
@@ -147,6 +150,7 @@ def _everybody_tried(log: Logbook, at: int) -> None:
 def _one_success(log: Logbook, at: int) -> None:
     leila = person(_LEILA)
     who, where = sentinel.account(leila), sentinel.address(_SPRAYER, "MD")
+    session = sentinel.session(_SESSION)
     rows = (
         (0, "identity", "Sign-in with a password that was just sprayed", "High", "InitialAccess", "T1078.004",
          "The password tried on many accounts was right for this one."),
@@ -158,11 +162,13 @@ def _one_success(log: Logbook, at: int) -> None:
          "A second authenticator was added eight minutes after a risky sign-in."),
     )  # fmt: skip
     for minutes, product, name, severity, tactic, technique, text in rows:
-        sentinel.report(log, at + minutes * MINUTE, product, name, text, severity, tactic, technique, who, where)
+        sentinel.report(
+            log, at + minutes * MINUTE, product, name, text, severity, tactic, technique, who, where, session
+        )
     sentinel.report(
         log, at + 44 * MINUTE, "cloud", "Sign-in from an anonymising network",
         "A session of this account comes through a network that hides where its users are.",
-        "Medium", "CommandAndControl", "T1090.003", who, where, sentinel.address("203.0.113.140"),
+        "Medium", "CommandAndControl", "T1090.003", who, where, session, sentinel.address("203.0.113.140"),
     )  # fmt: skip
 
 
@@ -194,7 +200,7 @@ def _inside_through_gateway(log: Logbook, at: int) -> None:
 
 def _mailbox_searched(log: Logbook, at: int) -> None:
     leila = person(_LEILA)
-    who, where = sentinel.account(leila), sentinel.address(_SPRAYER, "MD")
+    who, where, session = sentinel.account(leila), sentinel.address(_SPRAYER, "MD"), sentinel.session(_SESSION)
     rows = (
         (-75, "cloud", "Mailbox searched for words like password and token", "Medium", "Collection", "T1114.002",
          "Forty searches for secrets were made in one mailbox from a risky session."),
@@ -208,12 +214,14 @@ def _mailbox_searched(log: Logbook, at: int) -> None:
          "A new rule deletes whatever the security team sends."),
     )  # fmt: skip
     for minutes, product, name, severity, tactic, technique, text in rows:
-        sentinel.report(log, at + minutes * MINUTE, product, name, text, severity, tactic, technique, who, where)
+        sentinel.report(
+            log, at + minutes * MINUTE, product, name, text, severity, tactic, technique, who, where, session
+        )
     for minutes in (-55, -20, 24, 66, 96):
         sentinel.report(
             log, at + minutes * MINUTE, "identity", "Sign-in from an address linked to an attack",
             "The address took part in a password spray against this organisation today.",
-            "Medium", "InitialAccess", "T1078.004", who, where,
+            "Medium", "InitialAccess", "T1078.004", who, where, session,
         )  # fmt: skip
 
 

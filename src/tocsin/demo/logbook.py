@@ -59,6 +59,10 @@ class Logbook:
         """A stretch of time in ticks, from seconds."""
         return self.chance.randint(int(low * SECOND), int(high * SECOND))
 
+    def blurred(self, at: int) -> int:
+        """A moment up to two seconds after `at`, since nothing real happens on the full second."""
+        return min(at + self.chance.randint(0, 2 * SECOND), self.end - 1)
+
     def before(self, hours: float = 0, minutes: float = 0) -> int:
         """The moment that long before the end."""
         return self.end - int(hours * HOUR) - int(minutes * MINUTE)
@@ -68,7 +72,7 @@ class Logbook:
         day = self.end // DAY - days_back
         while is_weekend(day):
             day -= 1
-        return day * DAY + hour * HOUR + minute * MINUTE
+        return day * DAY + hour * HOUR + minute * MINUTE + self.seconds(0, 50)
 
 
 def is_weekend(day: int) -> bool:

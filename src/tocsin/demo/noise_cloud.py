@@ -15,7 +15,7 @@ _SUBJECTS: Final = (
     ("Mailbox almost full", "quota@webmail-service.example"),
     ("Voice message 0:41", "pbx@voice-relay.example"),
     ("Payment advice attached", "billing@harbourcranes.example"),
-    ("Shared with you: price list 2024", "share@docbox-mail.example"),
+    ("Shared with you: price list", "share@docbox-mail.example"),
     ("Invitation: supplier survey", "survey@panelworks.example"),
     ("Your password expires today", "it-desk@accounts-check.example"),
     ("Scanned document", "scanner@copyshop-mail.example"),
@@ -29,7 +29,7 @@ Sign-in from an anonymous address|The address belongs to a consumer privacy serv
 Password found in a public leak|The address and a password of this person stand in a leaked list of a sports shop.|Medium|CredentialAccess|T1589.001|identity
 Several failed second factors|The person pressed the wrong number a few times.|Low|CredentialAccess|T1621|identity
 Sign-in with an outdated protocol|An old phone still fetches mail with a protocol that knows no second factor.|Informational|DefenseEvasion|T1550|identity
-"""
+"""  # noqa: E501
 _CLOUD: Final = """
 Mass deletion of files|A folder of an old project was emptied. The owner had announced it.|Low|Impact|T1485|cloud
 File with card numbers shared outside|A travel expense sheet with a card number was sent to a supplier.|Medium|Exfiltration|T1567|data
@@ -39,7 +39,7 @@ Unusual download from a library|A new colleague fetched the handbook and all its
 Mail rule moves messages to a folder|A rule files newsletters. It was made by the owner at the usual place.|Informational|DefenseEvasion|T1564.008|mail
 Message with personal data sent outside|A list of names and dates of birth went to the travel agency.|Low|Exfiltration|T1048|data
 Guest account invited by an unusual person|Somebody who never did so invited three guests to a team.|Low|Persistence|T1136.003|rule
-"""
+"""  # noqa: E501
 
 
 def _lines(text: str) -> tuple[tuple[str, ...], ...]:
@@ -75,7 +75,8 @@ def reported_mail(log: Logbook, at: int, who: Person) -> None:
     )
     sentinel.report(
         log, at, "mail", "Message reported by its reader as phishing",
-        f"{who.name} reported the message '{subject}'.", "Low", "InitialAccess", "T1566", message, sentinel.mailbox(who),
+        f"{who.name} reported the message '{subject}'.", "Low", "InitialAccess", "T1566", message,
+        sentinel.mailbox(who),
     )  # fmt: skip
     if log.between(0, 1):
         sentinel.report(
@@ -104,6 +105,7 @@ def junk_campaign(log: Logbook, at: int, who: Person) -> None:
 
 
 EPISODES: Final = (
-    (risky_sign_in, 12, "office"), (cloud_habit, 10, "office"), (reported_mail, 9, "office"), (junk_campaign, 6, "office"),
+    (risky_sign_in, 10, "office"), (cloud_habit, 9, "office"), (reported_mail, 9, "office"),
+    (junk_campaign, 6, "office"),
 )  # fmt: skip
 """(episode, how many in two weeks, when it happens)."""

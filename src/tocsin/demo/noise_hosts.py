@@ -1,15 +1,19 @@
-"""Everyday noise of machines: forgotten passwords, updates, unwanted programs, careless scripts. One function, one episode."""
+"""Everyday noise of machines: forgotten passwords, updates, unwanted programs, careless scripts.
+
+One function is one episode.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 from tocsin.demo.logbook import Logbook, file_hash
-from tocsin.demo.organisation import SERVERS, Host, Person
+from tocsin.demo.organisation import BYSTANDERS, SERVERS, Host, Person
 from tocsin.demo.sensors import native, wazuh
 from tocsin.ticks import MINUTE, SECOND
 
-_LINUX: Final = ("nv-web-01", "nv-mx-01", "nv-gw-01", "nv-db-01", "nv-build-01")
+_ADMINS: Final = tuple(one for one in BYSTANDERS if one.department == "IT")
+_LINUX: Final = ("nv-web-01", "nv-mx-01", "nv-db-01", "nv-build-01")
 _WINDOWS: Final = ("nv-erp-01", "nv-fs-02", "nv-print-01", "nv-hist-01", "nv-pki-01")
 
 
@@ -43,11 +47,13 @@ def upgrades(log: Logbook, at: int, _: Person) -> None:
         wazuh.syscheck(log, at + (30 + number * 12) * SECOND, server, "file_changed", path, log.fresh(64))
 
 
-def configuration_change(log: Logbook, at: int, who: Person) -> None:
+def configuration_change(log: Logbook, at: int, _: Person) -> None:
     """An administrator edits something."""
+    who = log.chance.choice(_ADMINS)
     server = SERVERS[log.chance.choice(_LINUX)]
     wazuh.report(log, at, server, "sudo_root", f"sudo: {who.account} : USER=root ; COMMAND=/usr/bin/vi /etc/hosts",
-                 {"srcuser": who.account, "dstuser": "root"}, program="sudo", decoder="sudo", user=who.account)  # fmt: skip
+                 {"srcuser": who.account, "dstuser": "root"}, program="sudo", decoder="sudo",
+                 user=who.account)  # fmt: skip
     path = log.chance.choice(("/etc/hosts", "/etc/crontab", "/etc/ssh/sshd_config", "/etc/sudoers.d/ops"))
     wazuh.syscheck(log, at + 90 * SECOND, server, "file_changed", path, log.fresh(64))
 
@@ -67,8 +73,9 @@ def plain_trouble(log: Logbook, at: int, _: Person) -> None:
         wazuh.report(log, at + number * 100 * SECOND, server, key, line, program="ossec", decoder="ossec")
 
 
-def sudo_slip(log: Logbook, at: int, who: Person) -> None:
+def sudo_slip(log: Logbook, at: int, _: Person) -> None:
     """Wrong passwords of an administrator."""
+    who = log.chance.choice(_ADMINS)
     server = SERVERS[log.chance.choice(_LINUX)]
     data: wazuh.Thing = {"srcuser": who.account, "srcip": who.desk.address}
     for number in range(2):
@@ -91,15 +98,17 @@ def memory_stick(log: Logbook, at: int, who: Person) -> None:
         )  # fmt: skip
 
 
-def admin_script(log: Logbook, at: int, who: Person) -> None:
+def admin_script(log: Logbook, at: int, _: Person) -> None:
     """An inventory script that looks like an attack."""
+    who = log.chance.choice(_ADMINS)
     desk: Host = who.desk
     guid = log.guid()
     for number in range(log.between(1, 3)):
         wazuh.sysmon_process(log, at + number * 25 * SECOND, desk, "sysmon_encoded", who,
                              "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe",
                              "powershell -NonInteractive -EncodedCommand RwBlAHQALQBJAG4AdgA=",
-                             "C:\\Program Files\\Inventory\\agent.exe", file_hash("powershell"), parent_guid=guid)  # fmt: skip
+                             "C:\\Program Files\\Inventory\\agent.exe", file_hash("powershell"),
+                             parent_guid=guid)  # fmt: skip
     native.report(
         log, at + 50 * SECOND, desk, "PowerShell with an encoded command by a management agent",
         "The command is the weekly inventory of installed programs, encoded by its maker.",
@@ -111,7 +120,7 @@ def admin_script(log: Logbook, at: int, who: Person) -> None:
 _FINDS: Final = """
 Key generator removed|A program that makes licence keys came in an archive and was put into quarantine.|Low|DefenseEvasion|T1204.002|keygen_cad.exe|KeyMake
 Macro in a document from the internet blocked|The document wants to run a macro. It came by mail from an unknown sender.|Medium|Execution|T1204.002|Preisliste_2.docm|MacroDrop
-Antivirus test file found|Somebody tried whether the guard is awake. It is.|Informational|Execution|T1204|guardtest.com|TestFile
+Antivirus test file found|Somebody tried whether the guard is awake. It is.|Informational|Execution|T1204|guardtest.exe|TestFile
 Browser extension with wide rights installed|The extension may read and change all pages and was installed outside of the store.|Low|Persistence|T1176|quicksearch.crx|
 Driver with a known weakness loaded|A driver of an overclocking tool can be misused to read all memory.|Medium|PrivilegeEscalation|T1068|ocdrv64.sys|
 Script file in a mail archive blocked|A JavaScript file inside a zip archive was stopped before it ran.|Medium|InitialAccess|T1566.001|Frachtbrief.js|ScriptLoad
@@ -126,7 +135,7 @@ Guard switched off for some minutes|Real-time protection was switched off by a l
 Information stealer stopped|A program that reads stored passwords of browsers was stopped while it unpacked itself.|High|CredentialAccess|T1555.003|crack_setup.exe|Magpie
 Memory of another program changed|A diagnostic tool of the test bench writes into the memory of its own child process.|Low|DefenseEvasion|T1055|benchdiag.exe|
 Firewall rule opens a port to everyone|A licence server opened port 27000 to all networks when it was installed.|Low|DefenseEvasion|T1562.004|lmsetup.exe|
-"""
+"""  # noqa: E501
 _KINDS: Final = tuple(tuple(line.split("|")) for line in _FINDS.split("\n")[1:-1])
 
 
@@ -159,8 +168,9 @@ def infected_attachment(log: Logbook, at: int, _: Person) -> None:
                      {"srcip": sender}, program="clamd", decoder="clamd")  # fmt: skip
 
 
-def new_admin(log: Logbook, at: int, who: Person) -> None:
+def new_admin(log: Logbook, at: int, _: Person) -> None:
     """Planned work on accounts."""
+    who = log.chance.choice(_ADMINS)
     server = SERVERS[log.chance.choice(_WINDOWS)]
     wazuh.windows(log, at, server, "win_user_added", 4720,
                   {"subjectUserName": who.account, "targetUserName": f"tmp_{log.fresh(4)}"},
@@ -170,8 +180,9 @@ def new_admin(log: Logbook, at: int, who: Person) -> None:
                   "A member was added to a security-enabled local group.")  # fmt: skip
 
 
-def admin_session(log: Logbook, at: int, who: Person) -> None:
+def admin_session(log: Logbook, at: int, _: Person) -> None:
     """Remote administration as usual."""
+    who = log.chance.choice(_ADMINS)
     server = SERVERS[log.chance.choice(_WINDOWS)]
     fields: wazuh.Thing = {"targetUserName": who.account, "ipAddress": who.desk.address, "logonType": "10"}
     wazuh.windows(log, at, server, "win_rdp", 4624, fields, "An account was successfully logged on.")
@@ -182,9 +193,9 @@ def admin_session(log: Logbook, at: int, who: Person) -> None:
 
 
 EPISODES: Final = (
-    (forgotten_password, 13, "office"), (stale_service, 6, "any"), (upgrades, 8, "any"),
-    (configuration_change, 5, "office"), (plain_trouble, 9, "any"), (sudo_slip, 4, "office"),
-    (memory_stick, 5, "office"), (admin_script, 5, "office"), (endpoint_find, 34, "office"),
+    (forgotten_password, 11, "office"), (stale_service, 6, "any"), (upgrades, 7, "any"),
+    (configuration_change, 5, "office"), (plain_trouble, 8, "any"), (sudo_slip, 4, "office"),
+    (memory_stick, 4, "office"), (admin_script, 5, "office"), (endpoint_find, 30, "office"),
     (infected_attachment, 3, "any"), (new_admin, 3, "office"), (admin_session, 4, "office"),
 )  # fmt: skip
 """(episode, how many in two weeks, when it happens)."""

@@ -50,7 +50,7 @@ def web_probes(log: Logbook, at: int, _: Person) -> None:
 
 def ssh_bot(log: Logbook, at: int, _: Person) -> None:
     """Password guessing against the jump account of the web server."""
-    source, web = stranger(log), SERVERS[log.chance.choice(("nv-web-01", "nv-gw-01", "nv-mx-01"))]
+    source, web = stranger(log), SERVERS[log.chance.choice(("nv-web-01", "nv-mx-01"))]
     names = log.chance.sample(("oracle7", "deploy", "minecraft", "ftpuser", "odoo", "pi4", "teamspeak", "hadoop"), 4)
     for number, name in enumerate(names[: log.between(2, 4)]):
         wazuh.sshd(log, at + number * 9 * SECOND, web, "sshd_unknown", name, source)
@@ -139,8 +139,8 @@ def scanner(log: Logbook, at: int, _: Person) -> None:
 
 
 EPISODES: Final = (
-    (knocks, 14, "any"), (web_hunt, 9, "any"), (web_probes, 10, "any"), (ssh_bot, 9, "any"), (scanner, 5, "any"),
-    (adware, 4, "office"), (habits, 12, "office"), (more_habits, 6, "office"), (support_tool, 4, "office"),
+    (knocks, 12, "any"), (web_hunt, 8, "any"), (web_probes, 10, "any"), (ssh_bot, 9, "any"), (scanner, 5, "any"),
+    (adware, 4, "office"), (habits, 10, "office"), (more_habits, 6, "office"), (support_tool, 4, "office"),
     (miner, 2, "office"),
 )  # fmt: skip
 """(episode, how many in two weeks, when it happens)."""

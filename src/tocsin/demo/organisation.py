@@ -59,7 +59,7 @@ class Person(msgspec.Struct, frozen=True):
 
     @property
     def sid(self) -> str:
-        number = 1100 + int(hashlib.sha256(self.account.encode()).hexdigest()[:4], 16) % 8000
+        number = 1100 + int(hashlib.sha256(self.account.encode()).hexdigest()[:8], 16) % 90_000
         return f"S-1-5-21-3108844217-1190742255-2740916383-{number}"
 
     @property
@@ -167,7 +167,29 @@ def person(account: str) -> Person:
 
 
 _CAST: Final = frozenset(
-    ["ingrid.solheim", "jonas.wikander", "camille.rousset", "abel.tesfaye", "marek.dvorak", "liv.haugen", "omar.siddiqui", "priya.raman", "rune.ostby", "amara.okafor", "lukas.steiner", "sofia.marchetti", "kavya.iyer", "leila.haddad", "tomasz.zielinski", "viktor.lindqvist", "morten.lie", "piotr.sadowski", "gunnar.moen", "blessing.achieng", "stefan.popescu"]
+    [
+        "ingrid.solheim",
+        "jonas.wikander",
+        "camille.rousset",
+        "abel.tesfaye",
+        "marek.dvorak",
+        "liv.haugen",
+        "omar.siddiqui",
+        "priya.raman",
+        "rune.ostby",
+        "amara.okafor",
+        "lukas.steiner",
+        "sofia.marchetti",
+        "kavya.iyer",
+        "leila.haddad",
+        "tomasz.zielinski",
+        "viktor.lindqvist",
+        "morten.lie",
+        "piotr.sadowski",
+        "gunnar.moen",
+        "blessing.achieng",
+        "stefan.popescu",
+    ]
 )
 BYSTANDERS: Final = tuple(one for one in PEOPLE if one.workstation and one.account not in _CAST)
 """People with a desk who play no part in an attack; everyday noise happens to them."""

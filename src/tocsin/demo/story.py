@@ -93,7 +93,7 @@ def _moments(log: Logbook, *, office: bool) -> list[int]:
         back = log.chance.choices(range(DAYS), weights)[0]
         begin = log.end - (back + 1) * DAY
         at = begin + log.between(0, DAY - 20 * MINUTE)
-        if office and back > 0 and not 7 * HOUR <= at % DAY < 17 * HOUR:
+        if office and not 7 * HOUR <= at % DAY < 17 * HOUR:
             continue
         found.add(at - at % (3 * MINUTE) + log.seconds(0, 100))
     shuffled = sorted(found)

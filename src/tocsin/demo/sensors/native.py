@@ -1,5 +1,7 @@
 """The endpoint sensor, which speaks the API's own alert shape (`incidents-api.md` 2.2 to 2.4)."""
 
+# ruff: noqa: PLR0917 (who, where and what in their order read as one line of a log)
+
 from __future__ import annotations
 
 import hashlib
@@ -29,6 +31,8 @@ def report(
     count: int = 1,
 ) -> None:
     """One alert. `tactic` is the API's category word, e.g. `CredentialAccess`; techniques are split at spaces."""
+    at = log.blurred(at)
+    last = at + log.seconds(0, 40) if count > 1 else at
     hosts = host if isinstance(host, list) else [host]
     record: dict[str, object] = {
         "providerAlertId": f"sk{log.fresh(20)}",
@@ -41,8 +45,8 @@ def report(
         "detectionSource": "Antivirus" if family else "BehaviourEngine",
         "detectorId": hashlib.sha256(title.encode()).hexdigest()[:32],
         "firstActivity": format_ticks(at),
-        "lastActivity": format_ticks(at + log.seconds(0, 40) * (count > 1)),
-        "creationTime": format_ticks(min(at + log.seconds(2, 20), log.end - 1)),
+        "lastActivity": format_ticks(last),
+        "creationTime": format_ticks(min(last + log.seconds(1, 3), log.end - 1)),
         "eventCount": count,
         "threatFamilyName": family,
         "tactics": [tactic],
@@ -50,7 +54,7 @@ def report(
         "devices": [_device(one) for one in hosts],
         "entities": list(entities),
     }
-    log.add(SENDER, at, log.seconds(3, 25), record)
+    log.add(SENDER, last, log.seconds(3, 25), record)
 
 
 def _device(host: Host) -> Thing:

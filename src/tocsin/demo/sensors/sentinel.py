@@ -1,4 +1,9 @@
-"""The cloud side: rows of the SecurityAlert table as it is today, with JSON in strings and entities that refer to each other."""
+"""The cloud side: rows of the SecurityAlert table as it is today.
+
+Entities and extended properties are JSON in strings; entities refer to each other by `$id` and `$ref`.
+"""
+
+# ruff: noqa: PLR0917 (who, where and what in their order read as one line of a log)
 
 from __future__ import annotations
 
@@ -37,6 +42,7 @@ def report(
     **extended: str,
 ) -> None:
     """One row about something from `at` on for `lasted` ticks. Severities: High, Medium, Low, Informational."""
+    at = log.blurred(at)
     full, provider, component = _PRODUCTS[product]
     delay = log.seconds(35, 200)
     alert_id = log.guid()
@@ -191,3 +197,8 @@ def file(name: str, directory: str, digest: str) -> Thing:
         "FileHashes": [{"Algorithm": "SHA256", "Value": digest, "Type": "filehash"}],
         "Type": "file",
     }
+
+
+def session(number: str) -> Thing:
+    """A sign-in session in the cloud, by its id."""
+    return {"SessionId": number, "Type": "cloud-logon-session"}

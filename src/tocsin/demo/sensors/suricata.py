@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from typing import Any, Final
 
 from tocsin.demo.logbook import Logbook
-from tocsin.ticks import SECOND, format_ticks, parse_ticks
+from tocsin.ticks import format_ticks, parse_ticks
 
 SENDER: Final = "suricata"
 _TIMES: Final = ("timestamp", "start", "end")
@@ -46,11 +47,11 @@ def replay(
 
     `addresses` and `names` replace texts wherever they stand; `first` and `most` choose some of its events.
     """
+    at = log.blurred(at)
     flows: dict[int, int] = {}
+    others = {f'"{old}"': f'"{new}"' for old, new in (addresses or {}).items()} | dict(names or {})
     for offset, text in recording()[session][first : first + most]:
-        for old, new in {**(addresses or {}), **(names or {})}.items():
-            text = text.replace(f'"{old}"', f'"{new}"') if old in (addresses or {}) else text.replace(old, new)
-        event: dict[str, Any] = json.loads(text)
+        event: dict[str, Any] = json.loads(_renamed(text, others))
         shift = at + int(offset * stretch) - parse_ticks(event["timestamp"])
         for part in (event, event.get("flow", {})):
             for key in _TIMES:
@@ -61,5 +62,12 @@ def replay(
         log.add(SENDER, parse_ticks(event["timestamp"]), log.seconds(1, 3), {"in_iface": "span0", **event})
 
 
+def _renamed(text: str, others: Mapping[str, str]) -> str:
+    """All replacements in one pass, so that none touches what another one wrote."""
+    if not others:
+        return text
+    return re.sub("|".join(map(re.escape, others)), lambda found: others[found[0]], text)
+
+
 def _text(value: int) -> str:
-    return f"{format_ticks(value - value % 10)[:26]}+0000" if value >= SECOND else format_ticks(0)
+    return f"{format_ticks(value)[:26]}+0000"

@@ -1,5 +1,7 @@
 """The host sensor: documents of Wazuh's `alerts.json`. The rules are the organisation's own (ids from 100100 on)."""
 
+# ruff: noqa: PLR0917 (who, where and what in their order read as one line of a log)
+
 from __future__ import annotations
 
 import hashlib
@@ -83,7 +85,57 @@ clam|8|clamd,virus|T1204.002|Execution|ClamAV found malware in a mail attachment
 vpn_login|3|vpn,authentication_success|T1133|Initial Access|Remote access session opened by {user}
 vpn_failed|5|vpn,authentication_failed|T1110.003|Credential Access|Remote access login failed for {user}
 vpn_spray|10|vpn,authentication_failures|T1110.003|Credential Access|Remote access logins failed for many accounts from one address
-"""
+"""  # noqa: E501
+
+
+_TECHNIQUES: Final = dict(
+    line.split(" ", 1)
+    for line in """\
+T1003.001 LSASS Memory
+T1003.006 DCSync
+T1018 Remote System Discovery
+T1021.001 Remote Desktop Protocol
+T1021.002 SMB/Windows Admin Shares
+T1021.004 SSH
+T1027 Obfuscated Files or Information
+T1052.001 Exfiltration over USB
+T1053.003 Cron
+T1053.005 Scheduled Task
+T1059.001 PowerShell
+T1059.004 Unix Shell
+T1070.001 Clear Windows Event Logs
+T1070.004 File Deletion
+T1070.006 Timestomp
+T1078 Valid Accounts
+T1087.002 Domain Account
+T1091 Replication Through Removable Media
+T1098 Account Manipulation
+T1105 Ingress Tool Transfer
+T1110 Brute Force
+T1110.001 Password Guessing
+T1110.003 Password Spraying
+T1133 External Remote Services
+T1136 Create Account
+T1136.001 Local Account
+T1190 Exploit Public-Facing Application
+T1204.002 Malicious File
+T1218.011 Rundll32
+T1490 Inhibit System Recovery
+T1505.003 Web Shell
+T1543.003 Windows Service
+T1547.001 Registry Run Keys
+T1548.003 Sudo and Sudo Caching
+T1550.002 Pass the Hash
+T1558.003 Kerberoasting
+T1558.004 AS-REP Roasting
+T1562.001 Disable or Modify Tools
+T1562.004 Disable or Modify System Firewall
+T1565.001 Stored Data Manipulation
+T1566.001 Spearphishing Attachment
+T1595.002 Vulnerability Scanning
+T1649 Steal or Forge Authentication Certificates""".splitlines()
+)
+"""ATT&CK's names of the techniques that the rules name."""
 
 
 def _read() -> dict[str, Rule]:
@@ -113,6 +165,7 @@ def report(
     **more: Thing,
 ) -> None:
     """One document. `key` names a rule of this file, `program` the syslog program, `more` further top-level parts."""
+    at = log.blurred(at)
     rule = RULES[key]
     described = rule.text.format(host=host.name, user=user)
     fired: Thing = {
@@ -124,8 +177,11 @@ def report(
         "groups": [*rule.groups, "norrvik"],
     }
     if rule.techniques:
-        names = [f"{rule.tactics[0]} technique"] * len(rule.techniques)
-        fired["mitre"] = {"id": list(rule.techniques), "tactic": list(rule.tactics), "technique": names}
+        fired["mitre"] = {
+            "id": list(rule.techniques),
+            "tactic": list(rule.tactics),
+            "technique": [_TECHNIQUES[one] for one in rule.techniques],
+        }
     record: Thing = {
         "timestamp": _stamp(at),
         "rule": fired,
