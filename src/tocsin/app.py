@@ -88,7 +88,7 @@ def serve(settings: Settings, on_ready: Callable[[Service], None] | None = None)
 
     Raises StoreError, InvalidInput; SystemExit when the store failed while running.
     """
-    service = Service.open(settings, ticks.now, lambda: server.handle_exit(15, None))
+    service = Service(settings, ticks.now, lambda: server.handle_exit(15, None))
     tls = ensure_tls(settings.data_dir, service.names.certificate_hosts, ticks.now())
     config = uvicorn.Config(
         asgi(service),

@@ -38,7 +38,10 @@ class Search:
         skip: int,
         not_before: int,
     ) -> list[bytes]:
-        """A page of finished incidents, newest first unless ordered otherwise, all of one moment. `not_before`: retention cut-off in ticks."""
+        """A page of finished incidents, newest first unless ordered otherwise, all of one moment.
+
+        `not_before` is the retention cut-off in ticks.
+        """
         with self._store.snapshot():
             rows = self._store.find_incidents(
                 scope, expression=expression, order_by=order_by, top=top, skip=skip, not_before=not_before

@@ -10,9 +10,9 @@ from tocsin.config import Settings
 from tocsin.correlation.guards import Limits
 from tocsin.identity.issuer import Issuer
 from tocsin.identity.lookup import FreshCache
-from tocsin.identity.names import ServiceNames, service_names
+from tocsin.identity.names import service_names
 from tocsin.identity.people import Tenant
-from tocsin.identity.signing import SigningKeys, load_signing_keys
+from tocsin.identity.signing import load_signing_keys
 from tocsin.identity.tokens import Tokens
 from tocsin.quotas import Quotas
 from tocsin.retention import Housekeeping, cutoff
@@ -25,55 +25,31 @@ from tocsin.writer import Clock, Committer, Writer
 
 
 class Service:
-    """All parts of a running service. `open` makes it; `close` drains the writer and lets the store go."""
+    """All parts of a running service; `close` drains the writer and lets the store go.
 
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Clock,
-        names: ServiceNames,
-        keys: SigningKeys,
-        write_store: WriteStore,
-        reader: ReadStore,
-        registry: Registry,
-        lock: WriterLock,
-        on_broken: Callable[[], None],
-    ) -> None:
-        self.settings, self.clock, self.names, self.keys = settings, clock, names, keys
-        self.reader, self.registry = reader, registry
-        self.search = Search(reader)
-        self.tokens = Tokens(keys, names, registry, settings.token_minutes)
-        self.issuer = Issuer(registry, self.tokens, names)
-        self.housekeeping = Housekeeping(settings)
-        limits = Limits(incident_alerts_max=settings.incident_alerts_max)
-        self.writer = Writer(
-            Committer(write_store, clock, limits), alerts_waiting_max=settings.ingest_queue_max, on_broken=on_broken
-        )
-        self._quotas = Quotas(settings.quota_per_minute, settings.quota_per_hour)
-        self._tenants: FreshCache[Tenant] = FreshCache(1024)
-        self._lock = lock
+    Making one takes the data folder, brings its store up to date and starts the writer. `on_broken` is called from
+    the writer's thread when a failed write stopped the store. Raises StoreError, InvalidInput.
+    """
 
-    @classmethod
-    def open(cls, settings: Settings, clock: Clock, on_broken: Callable[[], None]) -> Service:
-        """Take the data folder, bring its store up to date and start the writer. Raises StoreError, InvalidInput."""
-        lock = WriterLock(settings.data_dir)
+    def __init__(self, settings: Settings, clock: Clock, on_broken: Callable[[], None]) -> None:
+        self.settings, self.clock = settings, clock
+        self.names = service_names(settings)
+        self._lock = WriterLock(settings.data_dir)
         path = settings.data_dir / DATABASE_NAME
         connection = open_writer(path)
-        registry = Registry(open_reader(path))
         Registry(connection).ensure_default_tenant(clock())
-        service = cls(
-            settings,
-            clock,
-            service_names(settings),
-            load_signing_keys(settings.data_dir, clock()),
-            WriteStore(connection),
-            ReadStore(open_reader(path)),
-            registry,
-            lock,
-            on_broken,
-        )
-        service.writer.start()
-        return service
+        self.keys = load_signing_keys(settings.data_dir, clock())
+        self.registry = Registry(open_reader(path))
+        self.reader = ReadStore(open_reader(path))
+        self.search = Search(self.reader)
+        self.tokens = Tokens(self.keys, self.names, self.registry, settings.token_minutes)
+        self.issuer = Issuer(self.registry, self.tokens, self.names)
+        self.housekeeping = Housekeeping(settings)
+        self._quotas = Quotas(settings.quota_per_minute, settings.quota_per_hour)
+        self._tenants: FreshCache[Tenant] = FreshCache(1024)
+        committer = Committer(WriteStore(connection), clock, Limits(incident_alerts_max=settings.incident_alerts_max))
+        self.writer = Writer(committer, alerts_waiting_max=settings.ingest_queue_max, on_broken=on_broken)
+        self.writer.start()
 
     def close(self) -> None:
         """Finish what was taken, then let go of the data folder."""

@@ -25,7 +25,7 @@ def answering(handler: Handler) -> Handler:
             if isinstance(error, Unauthenticated):
                 log.info("caller_refused", path=request.url.path, reason=str(error))
             return failed(defender.error_answer(error))
-        except Exception as error:  # noqa: BLE001  the outermost edge: no text of a defect leaves the process
+        except Exception as error:  # the outermost edge: no text of a defect leaves the process
             log.error("request_failed", path=request.url.path, exc_info=error)
             return failed(defender.internal_error())
 

@@ -1,4 +1,4 @@
-"""`POST /ingest/{sender}` and the refused inputs: bodies are bounded before they are read, answers come after the commit."""
+"""`POST /ingest/{sender}` and the refused inputs. Bodies are bounded before they are read; answers follow a commit."""
 
 from __future__ import annotations
 
