@@ -1,0 +1,122 @@
+"""`POST /ingest/{sender}`: forms of bodies, bounds, answers, refused inputs and their retry."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from house import Client, HandClock, lines, native, running
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    with running(tmp_path, HandClock(), quota_per_minute=1000, body_bytes_max=100_000) as found:
+        yield found
+
+
+@pytest.mark.parametrize("form", ["lines", "array", "object", "pretty"])
+def test_an_object_an_array_and_json_lines_are_taken(client: Client, form: str) -> None:
+    alert = native(1)
+    body = {
+        "lines": lines([alert, native(2)]),
+        "array": msgspec.json.encode([alert, native(2)]),
+        "object": msgspec.json.encode(alert),
+        "pretty": msgspec.json.format(msgspec.json.encode(alert), indent=2),
+    }[form]
+    answer = client.send(body)
+    assert answer.status_code == 200
+    assert answer.json()["results"][0] == {"line": 1, "result": "created", "alertId": "tn1", "incidentId": 1}
+    assert answer.json()["created"] == (2 if form in ("lines", "array") else 1)
+
+
+def test_a_gzip_body_is_taken(client: Client) -> None:
+    packed = gzip.compress(lines([native(1)])) + gzip.compress(b"\n" + lines([native(2)]))
+    assert client.send(packed, **{"content-encoding": "gzip"}).json()["created"] == 2
+
+
+def test_a_large_body_is_read_beside_other_requests_and_answered_the_same(tmp_path: Path) -> None:
+    with running(tmp_path, HandClock()) as client:
+        answer = client.ingest(*[native(number, description="x" * 1000) for number in range(400)])
+        assert answer.json()["created"] == 400
+
+
+def test_a_body_above_the_limit_is_413_and_nothing_is_kept(client: Client) -> None:
+    assert client.send(b"x" * 100_001).status_code == 413
+    bomb = gzip.compress(b" " * 5_000_000)
+    assert client.send(bomb, **{"content-encoding": "gzip"}).status_code == 413
+    assert client.get("/api/incidents").json()["value"] == []
+
+
+def test_a_body_that_announces_too_much_is_refused_unread(client: Client) -> None:
+    def endless() -> Iterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    answer = client.http.post(
+        "/ingest/native",
+        content=endless(),
+        headers={"authorization": f"Bearer {client.key}", "content-length": "100001"},
+    )
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate, gzip"])
+def test_another_encoding_is_refused_by_name(client: Client, encoding: str) -> None:
+    answer = client.send(b"{}", **{"content-encoding": encoding})
+    assert answer.status_code == 400
+    assert encoding.split(",")[0] in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b"{}")[:-4]])
+def test_a_broken_gzip_body_is_400(client: Client, body: bytes) -> None:
+    assert client.send(body, **{"content-encoding": "gzip"}).status_code == 400
+
+
+def test_an_unknown_sender_is_404_and_the_known_ones_are_named(client: Client) -> None:
+    answer = client.send(b"{}", sender="nobody")
+    assert answer.status_code == 404
+    assert "native, sentinel, suricata, wazuh" in answer.json()["error"]["message"]
+
+
+def test_lines_that_are_no_alerts_are_skipped(client: Client) -> None:
+    answer = client.send(b'{"event_type":"flow","timestamp":"2026-03-02T09:00:00.000000+0000"}', sender="suricata")
+    assert (answer.status_code, answer.json()["skipped"]) == (200, 1)
+
+
+def test_a_reader_may_not_send(client: Client) -> None:
+    client.key = client.token
+    assert client.ingest(native(1)).status_code == 403
+
+
+def test_only_refused_lines_are_422_and_each_says_why(client: Client) -> None:
+    answer = client.send(b"not json\n{}")
+    assert answer.status_code == 422
+    assert [each["result"] for each in answer.json()["results"]] == ["refused", "refused"]
+    assert [each["line"] for each in answer.json()["results"]] == [1, 2]
+    assert all(each["reason"] for each in answer.json()["results"])
+
+
+def test_refused_inputs_are_listed_and_can_be_sent_again(client: Client) -> None:
+    client.send(lines([native(1), {"title": "no time"}]))
+    headers = {"authorization": f"Bearer {client.key}"}
+    (listed,) = client.http.get("/ingest/refused", headers=headers).json()["value"]
+    assert (listed["sender"], listed["line"]) == ("native", 2)
+    assert msgspec.json.decode(listed["body"]) == {"title": "no time"}
+    again = client.http.post("/ingest/refused/retry", headers=headers, json={"ids": [listed["refusedId"]]})
+    assert again.json()["refused"] == 1
+    (kept,) = client.http.get("/ingest/refused", headers=headers).json()["value"]
+    assert kept["refusedId"] != listed["refusedId"]
+    assert kept["body"] == listed["body"]
+
+
+def test_a_refused_input_that_can_be_read_now_becomes_an_alert(client: Client) -> None:
+    client.send(lines([{"title": "no time"}]))
+    connection = client.registry._connection
+    connection.execute("UPDATE refused SET body = ?", (lines([native(9)]),))  # as if the sender had learnt to read it
+    answer = client.http.post("/ingest/refused/retry", headers={"authorization": f"Bearer {client.key}"})
+    assert answer.json()["created"] >= 1
+    assert client.http.get("/ingest/refused", headers={"authorization": f"Bearer {client.key}"}).json()["value"] == []
