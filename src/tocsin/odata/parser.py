@@ -343,6 +343,8 @@ class _Parser:
         self._count()
         if token.kind == "dollar":
             if token.text == "$count":
+                if self._accept("("):
+                    self._count_filter()
                 return False
             if token.text != "$filter" or not self._accept("("):
                 self._syntax_error(token.start)
@@ -358,6 +360,18 @@ class _Parser:
                 return False
             self._arguments()
         return True
+
+    def _count_filter(self) -> None:
+        """`$filter=expression)`, as `$count` may have it."""
+        if self._next.text != "$filter":
+            self._syntax_error(self._next.start)
+        self._take()
+        if not self._accept("="):
+            self._syntax_error(self._next.start)
+        self._enter()
+        self._expression(0)
+        self._depth -= 1
+        self._close(")", "operator")
 
     def _lambda(self, name: str) -> None:
         if name == "any" and self._accept(")"):
