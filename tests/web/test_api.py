@@ -53,24 +53,22 @@ def test_incidents_are_listed_newest_change_first_with_their_alerts(client: Clie
     assert first["alerts"][0]["entities"][0] == {"entityType": "Url", "url": "https://a.example/landing"}
 
 
+INCIDENT_KEYS = """
+incidentId incidentUri redirectIncidentId incidentName createdTime lastUpdateTime assignedTo classification
+determination status severity tags comments alerts
+"""
+ALERT_KEYS = """
+alertId providerAlertId incidentId serviceSource creationTime lastUpdatedTime resolvedTime firstActivity lastActivity
+title description category status severity investigationId investigationState classification determination
+detectionSource detectorId assignedTo actorName threatFamilyName mitreTechniques devices entities
+"""
+
+
 def test_keys_stand_in_the_order_of_the_original(client: Client) -> None:
     client.ingest(native(1))
     incident = client.get("/api/incidents").json()["value"][0]
-    assert (
-        list(incident)
-        == (
-            "incidentId incidentUri redirectIncidentId incidentName createdTime lastUpdateTime assignedTo classification "
-            "determination status severity tags comments alerts"
-        ).split()
-    )
-    assert (
-        list(incident["alerts"][0])
-        == (
-            "alertId providerAlertId incidentId serviceSource creationTime lastUpdatedTime resolvedTime firstActivity "
-            "lastActivity title description category status severity investigationId investigationState classification "
-            "determination detectionSource detectorId assignedTo actorName threatFamilyName mitreTechniques devices entities"
-        ).split()
-    )
+    assert list(incident) == INCIDENT_KEYS.split()
+    assert list(incident["alerts"][0]) == ALERT_KEYS.split()
 
 
 def test_times_have_seven_digits_and_z(client: Client) -> None:

@@ -64,11 +64,11 @@ def test_a_body_that_announces_too_much_is_refused_unread(client: Client) -> Non
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("encoding", ["br", "deflate, gzip"])
+@pytest.mark.parametrize("encoding", ["br", "deflate"])
 def test_another_encoding_is_refused_by_name(client: Client, encoding: str) -> None:
     answer = client.send(b"{}", **{"content-encoding": encoding})
     assert answer.status_code == 400
-    assert encoding.split(",")[0] in answer.json()["error"]["message"]
+    assert encoding in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b"{}")[:-4]])
