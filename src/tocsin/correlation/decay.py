@@ -9,7 +9,7 @@ joins over hours and a busy one over seconds, without a window to set.
 
 from __future__ import annotations
 
-from math import exp2, log2
+from math import exp2, log2, sqrt
 from typing import Final
 
 from tocsin import ticks
@@ -33,6 +33,11 @@ def asset_weight(gap: int, half_life: int, age: int, rate: float) -> float:
     """The chance that `age` ticks lie inside one story whose typical gap is `gap`, where strangers come at `rate`."""
     reach = gap + age
     return exp2(-age / half_life) / (1.0 + rate * reach * reach / gap)
+
+
+def asset_reach(gap: int, rate: float, share: float) -> float:
+    """The age in ticks beyond which `asset_weight` is surely less than `share` (0 to 1) at this rate."""
+    return sqrt((1.0 / share - 1.0) * gap / rate) - gap
 
 
 def incident_rate(incidents: int, span: int, expected: float) -> float:

@@ -16,6 +16,7 @@ from tocsin import ticks
 from tocsin.correlation.decay import (
     TENANT_ASSETS_MIN,
     TENANT_RATE_FIRST,
+    asset_reach,
     asset_weight,
     incident_rate,
     specificity,
@@ -44,10 +45,12 @@ MOMENT_RATE_FIRST: Final = 0.5 / ticks.MINUTE
 EVIDENCE_SHOWN_MAX: Final = 5
 KEPT_APART_MAX: Final = 5
 REDIRECTS_MAX: Final = 1_000
+TRACE_REACH: Final = 6
+"""Half-lives after which any trace is faint (1/64)."""
 _FAINT: Final = 0.02
 
 
-class LinkEvidence(msgspec.Struct, frozen=True):
+class LinkEvidence(msgspec.Struct, frozen=True, gc=False):
     """One shared thing behind a join: `reason` is Graph's word, `age` the ticks between the two sightings."""
 
     kind: str
@@ -57,7 +60,7 @@ class LinkEvidence(msgspec.Struct, frozen=True):
     age: int
 
 
-class Link(msgspec.Struct, frozen=True):
+class Link(msgspec.Struct, frozen=True, gc=False):
     """The edge of an alert: it joined `incident_id` because of an earlier alert of it. `score` is 0 to 1."""
 
     incident_id: int
@@ -66,7 +69,7 @@ class Link(msgspec.Struct, frozen=True):
     evidence: tuple[LinkEvidence, ...]
 
 
-class Merge(msgspec.Struct, frozen=True):
+class Merge(msgspec.Struct, frozen=True, gc=False):
     """The alert showed that `source_id` and `target_id` are one; the source is a husk from here on."""
 
     source_id: int
@@ -76,7 +79,7 @@ class Merge(msgspec.Struct, frozen=True):
     earlier_alert_number: int
 
 
-class Placement(msgspec.Struct, frozen=True):
+class Placement(msgspec.Struct, frozen=True, gc=False):
     """What happened to one alert. `incident_id` holds it after all merges, which apply in their order.
 
     `link` is None where it opened an incident. `kept_apart` says in words which strong candidates were
@@ -97,36 +100,33 @@ _Candidate = tuple[float, int, list[_Sighting]]
 
 
 class _Entity:
-    """An EntityMemory being worked on. A spread of None is full."""
+    """An EntityMemory being worked on. Spreads are sorted tuples, or FULL itself."""
 
     __slots__ = ("devices", "incidents", "last_seen", "merges_seen", "postings")
 
     def __init__(self, memory: EntityMemory | None) -> None:
-        self.postings: dict[int, tuple[int, int]] = {}
-        self.devices: set[int] | None = set()
-        self.incidents: set[int] | None = set()
-        self.last_seen = 0
         self.merges_seen = -1
-        if memory is not None:
+        if memory is None:
+            self.postings: dict[int, tuple[int, int]] = {}
+            self.devices: tuple[int, ...] = ()
+            self.incidents: tuple[int, ...] = ()
+            self.last_seen = 0
+        else:
             self.postings = {posting.incident_id: (posting.at, posting.alert_number) for posting in memory.postings}
-            self.devices = None if memory.devices == FULL else set(memory.devices)
-            self.incidents = None if memory.incidents == FULL else set(memory.incidents)
+            self.devices = FULL if memory.devices == FULL else memory.devices
+            self.incidents = FULL if memory.incidents == FULL else memory.incidents
             self.last_seen = memory.last_seen
 
     def freeze(self) -> EntityMemory:
-        ordered = sorted((at, incident_id, number) for incident_id, (at, number) in self.postings.items())
-        return EntityMemory(
-            tuple(Posting(incident_id, at, number) for at, incident_id, number in ordered),
-            FULL if self.devices is None else tuple(sorted(self.devices)),
-            FULL if self.incidents is None else tuple(sorted(self.incidents)),
-            self.last_seen,
-        )
+        ordered = [Posting(incident_id, at, number) for incident_id, (at, number) in self.postings.items()]
+        if len(ordered) > 1:
+            ordered.sort(key=_by_time)
+        return EntityMemory(tuple(ordered), self.devices, self.incidents, self.last_seen)
 
     def seen_on(self, marks: list[int]) -> None:
-        if self.devices is not None:
-            self.devices.update(marks)
-            if len(self.devices) >= SPREAD_MAX:
-                self.devices = None
+        for mark in marks:
+            if mark not in self.devices and self.devices is not FULL:
+                self.devices = _wider(self.devices, mark)
 
     def rate(self, at: int, expected: float) -> float:
         """Incidents per tick that come here anyway; `expected` of an entity like this one."""
@@ -145,10 +145,8 @@ class _Entity:
             return False
         if len(self.postings) > POSTINGS_MAX:
             del self.postings[min(self.postings, key=lambda each: (self.postings[each][0], each))]
-        if self.incidents is not None:
-            self.incidents.add(incident_id)
-            if len(self.incidents) >= SPREAD_MAX:
-                self.incidents = None
+        if incident_id not in self.incidents and self.incidents is not FULL:
+            self.incidents = _wider(self.incidents, incident_id)
         return True
 
 
@@ -311,8 +309,16 @@ class Correlator:
         self.incidents_changed[facts.incident_id] = facts
 
 
-def _size(spread: set[int] | None) -> int:
-    return SPREAD_MAX if spread is None else len(spread)
+def _size(spread: tuple[int, ...]) -> int:
+    return SPREAD_MAX if spread is FULL else len(spread)
+
+
+def _wider(spread: tuple[int, ...], mark: int) -> tuple[int, ...]:
+    return FULL if len(spread) + 1 >= SPREAD_MAX else tuple(sorted((*spread, mark)))
+
+
+def _by_time(posting: Posting) -> tuple[int, int]:
+    return posting.at, posting.incident_id
 
 
 def _base(kind: Kind, entity: _Entity, rule_factor: float) -> float:
@@ -334,8 +340,11 @@ def _gather(
 ) -> None:
     """Add this entity's sightings to the candidates, the best one per subject."""
     half_life, gap, subject = evidence.kind.half_life, evidence.kind.typical_gap, evidence.subject
+    reach = asset_reach(gap, rate, _FAINT / base) if gap else half_life * TRACE_REACH
     for incident_id, (seen_at, number) in seen.postings.items():
         age = at - seen_at if at >= seen_at else seen_at - at
+        if age > reach:
+            continue
         weight = base * (asset_weight(gap, half_life, age, rate) if gap else trace_weight(half_life, age))
         if weight < _FAINT:
             continue

@@ -176,6 +176,7 @@ def _host_label(name: str) -> str:
     return host if label in commonplace.HOST_LABELS else label
 
 
+@lru_cache(maxsize=16_384)
 def account_of(name: str) -> str:
     """The bare account name, lower case: `CORP\\jdoe` and `jdoe@corp.example` are `jdoe`. Empty if absent."""
     account = name.strip().lower()

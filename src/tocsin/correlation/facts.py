@@ -98,6 +98,6 @@ def _users(alert: Alert) -> list[str]:
 
 def _grown(known: tuple[str, ...], more: Iterable[str], most: int = FACTS_MAX) -> tuple[str, ...]:
     for text in more:
-        if text and text not in known and len(known) < most:
+        if text not in known and text and len(known) < most:
             known = (*known, text)
     return known

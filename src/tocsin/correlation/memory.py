@@ -29,7 +29,7 @@ class Posting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     alert_number: int
 
 
-class EntityMemory(msgspec.Struct, frozen=True, array_like=True):
+class EntityMemory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one entity of one tenant; one stored row per (tenant, key).
 
     `postings` are in rising order of (at, incident). `devices` and `incidents` are spreads: sorted distinct
@@ -42,7 +42,7 @@ class EntityMemory(msgspec.Struct, frozen=True, array_like=True):
     last_seen: int = 0
 
 
-class IncidentFacts(msgspec.Struct, frozen=True, array_like=True):
+class IncidentFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What rules and the name need of an incident; stored with each version of it. Times are ticks.
 
     `entity_count` counts an entity once for each alert that names it when the incident did not have that
