@@ -19,7 +19,7 @@ def page() -> str:
     lines = [
         "# Settings",
         "",
-        "Read once at start, from environment variables. Made from `src/tocsin/config.py` by `scripts/write_settings.py`.",
+        "Read once at start, from environment variables. Made from the code by `scripts/write_settings.py`.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",
