@@ -12,6 +12,7 @@ from tocsin.documents import AlertDocument, decode_alert, decode_header
 from tocsin.errors import NotFound
 from tocsin.ingest import Delivery, Result
 from tocsin.model import Severity
+from tocsin.stores.sqlite import entities
 from tocsin.stores.sqlite.reading import IncidentRow
 from tocsin.ticks import HOUR, MINUTE, format_ticks
 
@@ -150,9 +151,26 @@ def test_correlation_goes_on_after_a_restart_as_if_there_had_been_none(bench: Be
     bench.open()
     bench.later(MINUTE / 10_000_000)
     assert bench.ingest(native(2, entities=shared_url("a"), at=bench.clock.at))[0].incident_id == 1
-    bench.store.entities.fold(bench.clock.at)
+    bench.store.entities.fold(bench.clock.at, whole=True)
     bench.open()
     assert bench.ingest(native(3, entities=shared_url("a"), at=bench.clock.at))[0].incident_id == 1
+
+
+def test_memories_are_folded_a_slice_at_a_time_and_none_is_lost_on_the_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entities, "FOLD_AT", 40)
+    monkeypatch.setattr(entities, "FOLD_SLICE", 7)
+    for number in range(60):
+        bench.later(1)
+        bench.ingest(native(number, entities=shared_url(str(number)), at=bench.clock.at))
+        bench.committer.tidy()
+        if number % 13 == 5:
+            bench.open()
+    assert bench.store.connection.execute("SELECT count(*) FROM entity_memory").get > 40
+    for number in range(60):
+        (result,) = bench.ingest(native(100 + number, entities=shared_url(str(number)), at=bench.clock.at))
+        assert result.incident_id == number + 1
 
 
 def test_a_delivery_that_fails_leaves_nothing_behind(bench: Bench) -> None:

@@ -57,9 +57,8 @@ class Committer:
         return self._transaction(lambda: work(self._store))
 
     def tidy(self) -> None:
-        """Between commits: fold the entity journal when it is due, and keep the write-ahead log short."""
-        if self._store.entities.fold_due():
-            self._store.entities.fold(self._clock())
+        """Between commits: fold a slice of the entity journal when it is due, and keep the write-ahead log short."""
+        self._store.entities.fold(self._clock())
         self._store.checkpoint(CHECKPOINT_PAGES, CHECKPOINT_PAGES_HARD)
 
     def _transaction(self, body: Callable[[], T]) -> T:
