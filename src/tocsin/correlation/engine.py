@@ -25,7 +25,7 @@ from tocsin.correlation.decay import (
 from tocsin.correlation.evidence import Evidence, device_mark, evidence_keys
 from tocsin.correlation.facts import first_facts, husk_of, merged, with_alert
 from tocsin.correlation.guards import Limits, join_obstacle, merge_obstacle
-from tocsin.correlation.kinds import MOMENT, RULE, Kind
+from tocsin.correlation.kinds import DEVICE, HOST_IP, MOMENT, RULE, Kind
 from tocsin.correlation.memory import (
     FULL,
     POSTINGS_MAX,
@@ -179,7 +179,8 @@ class Correlator:
     ) -> Placement:
         """Decide where the alert goes, and remember it. `new_incident_id` is used only if it opens one."""
         found = evidence_keys(alert) if evidence is None else evidence
-        known = [self._entity(each.key) for each in found]
+        loaded = self._entities
+        known = [loaded.get(each.key) or self._load(each.key) for each in found]
         ranked = self._ranked(alert.first_activity, found, known)
         kept_apart: list[str] = []
         chosen = self._chosen(ranked, kept_apart)
@@ -221,13 +222,15 @@ class Correlator:
             if base >= _FAINT:
                 _gather(by_incident, evidence, entity, at, base, rate=rate)
         ranked = []
+        join_score = self._limits.join_score
         for incident_id, sightings in by_incident.items():
             rest = 1.0
             for sighting in sightings.values():
                 rest *= 1.0 - sighting[0]
-            if 1.0 - rest >= self._limits.join_score:
+            if 1.0 - rest >= join_score:
                 ranked.append((1.0 - rest, incident_id, list(sightings.values())))
-        ranked.sort(key=lambda candidate: (-candidate[0], candidate[1]))
+        if len(ranked) > 1:
+            ranked.sort(key=lambda candidate: (-candidate[0], candidate[1]))
         return ranked
 
     def _chosen(self, ranked: list[_Candidate], kept_apart: list[str]) -> _Candidate | None:
@@ -289,10 +292,8 @@ class Correlator:
             if there is None or there < (at, number):
                 entity.postings[facts.incident_id] = (at, number)
 
-    def _entity(self, key: int) -> _Entity:
-        entity = self._entities.get(key)
-        if entity is None:
-            entity = self._entities[key] = _Entity(self._view.entity(key))
+    def _load(self, key: int) -> _Entity:
+        entity = self._entities[key] = _Entity(self._view.entity(key))
         return entity
 
     def _incident(self, incident_id: int) -> IncidentFacts | None:
@@ -357,8 +358,8 @@ def _gather(
 
 def _where(found: tuple[Evidence, ...]) -> list[int]:
     """Marks of the devices of an alert; where no device is named, of the addresses that stand for them."""
-    devices = [device_mark(each.key) for each in found if each.kind.name == "device"]
-    return devices or [device_mark(each.key) for each in found if each.kind.name == "hostIp"]
+    devices = [device_mark(each.key) for each in found if each.kind is DEVICE]
+    return devices or [device_mark(each.key) for each in found if each.kind is HOST_IP]
 
 
 def _strongest(sightings: list[_Sighting]) -> int:

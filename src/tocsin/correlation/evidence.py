@@ -40,8 +40,8 @@ _WINDOWS: Final = re.compile(r"^(?:%systemroot%|%windir%|\\systemroot)")
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
-    """One thing an alert is about. `subject` numbers the thing: keys of one subject are names of the same
-    thing and count once. `key` is the blake2b-8 of name space and value as a signed 64-bit integer."""
+    """One thing an alert is about. `subject` is the first key of that thing: keys of one subject are names of
+    the same thing and count once. `key` is the blake2b-8 of name space and value as a signed 64-bit integer."""
 
     key: int
     kind: Kind
@@ -79,7 +79,12 @@ def key_of(space: str, value: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-_cached_key: Final = lru_cache(maxsize=65_536)(key_of)
+def _evidence(kind: Kind, space: str, value: str, text: str, subject: int) -> Evidence:
+    key = key_of(space, value)
+    return Evidence(key, kind, text, subject or key)
+
+
+_cached_evidence: Final = lru_cache(maxsize=65_536)(_evidence)
 
 
 class _Collector:
@@ -96,12 +101,12 @@ class _Collector:
 
     def add(self, kind: Kind, value: str, *, space: str = "", text: str = "", same: bool = False) -> None:
         """Take one name of a thing; `same` says that it names the thing added before."""
+        make = _cached_evidence if len(value) <= CACHED_LENGTH_MAX else _evidence
+        evidence = make(kind, space or kind.name, value, (text or value)[:TEXT_MAX], self.subject if same else 0)
         if not same:
-            self.subject += 1
-        short = len(value) <= CACHED_LENGTH_MAX
-        key = _cached_key(space or kind.name, value) if short else key_of(space or kind.name, value)
-        if key not in self.found:
-            self.found[key] = Evidence(key, kind, (text or value)[:TEXT_MAX], self.subject)
+            self.subject = evidence.key
+        if evidence.key not in self.found:
+            self.found[evidence.key] = evidence
 
     def device(self, name: str) -> None:
         """Take a device by its label, since some sensors give `pc1` and others `pc1.corp.example`."""

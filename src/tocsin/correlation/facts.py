@@ -32,13 +32,13 @@ def with_alert(facts: IncidentFacts, alert: Alert, new_entities: int) -> Inciden
         facts.classification,
         facts.determination,
         facts.redirect_to,
-        _grown(facts.categories, (alert.category,)),
+        facts.categories if alert.category in facts.categories else _grown(facts.categories, (alert.category,)),
         _grown(facts.tactics, alert.tactics),
         _grown(facts.techniques, alert.mitre_techniques),
-        _grown(facts.sources, (alert.service_source,)),
+        facts.sources if alert.service_source in facts.sources else _grown(facts.sources, (alert.service_source,)),
         _grown(facts.devices, [device.device_dns_name.lower() for device in alert.devices[:FACTS_MAX]]),
         _grown(facts.users, _users(alert)),
-        _grown(facts.titles, (alert.title,), TITLES_MAX),
+        facts.titles if alert.title in facts.titles else _grown(facts.titles, (alert.title,), TITLES_MAX),
     )
 
 

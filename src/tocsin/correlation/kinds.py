@@ -20,7 +20,7 @@ TEMPORAL_PROXIMITY: Final = "temporalProximity"
 LATERAL_MOVEMENT_PATH: Final = "lateralMovementPath"
 
 
-class Kind(msgspec.Struct, frozen=True):
+class Kind(msgspec.Struct, frozen=True, eq=False):
     """`half_life` is in ticks. `label` is how a person reads it; `reason` is the word of Graph's correlation
     vocabulary. `typical_gap` (ticks, 0 for traces) marks an asset, where things happen: see `decay`.
 
