@@ -204,28 +204,34 @@ class _Batch:
         before = {incident_id: store.live(tenant_id, incident_id) for incident_id in facts}
         for incident_id in sorted(facts):
             self._changes[incident_id] = self._counters.next_change(self._clock)
+        taken = self._taken()
         versions = []
         for incident_id, (change, stamp) in self._changes.items():
             live = before[incident_id]
             created = stamp if live is None else live.created
-            header = self._header(facts[incident_id], before, created, stamp)
+            header = self._header(facts[incident_id], before, taken[incident_id], created, stamp)
             version = LiveIncident(incident_id, change, created, header, facts[incident_id])
             versions.append((version, 0 if live is None else live.change, stamp))
         store.write_alerts(tenant_id, self._moved_alerts())
         store.write_alerts(tenant_id, [self._new_alert(placed) for placed in self._placed.values()])
         store.write_versions(tenant_id, versions)
         store.write_links(tenant_id, self._links())
-        store.write_log(tenant_id, self._log(before))
+        store.write_log(tenant_id, self._log(before, taken))
         store.entities.journal(tenant_id, self._correlator.entities_changed)
 
     def _header(
-        self, facts: IncidentFacts, before: dict[int, LiveIncident | None], created: int, stamp: int
+        self,
+        facts: IncidentFacts,
+        before: dict[int, LiveIncident | None],
+        sources: Sequence[int],
+        created: int,
+        stamp: int,
     ) -> IncidentHeader:
         live = before[facts.incident_id]
         old = None if live is None else live.header
         tags = () if old is None else old.tags
         comments = () if old is None else old.comments
-        for source_id in [source for source in self._redirects if self._resolve(source) == facts.incident_id]:
+        for source_id in sources:
             source = before[source_id]
             if source is not None:  # what people wrote moves along; it belongs to the alerts it was written about
                 tags = tuple(dict.fromkeys((*tags, *source.header.tags)))
@@ -284,16 +290,20 @@ class _Batch:
                 links.append(NewLink(number, merge.source_id, merge.target_id, earlier, change, merge.score, evidence))
         return links
 
-    def _log(self, before: dict[int, LiveIncident | None]) -> list[LogEntry]:
+    def _taken(self) -> dict[int, list[int]]:
+        """For each incident that stays: those that were merged into it, over all steps."""
+        taken: dict[int, list[int]] = defaultdict(list)
+        for source_id in self._redirects:
+            taken[self._resolve(source_id)].append(source_id)
+        return taken
+
+    def _log(self, before: dict[int, LiveIncident | None], taken: dict[int, list[int]]) -> list[LogEntry]:
         joined: dict[int, list[int]] = defaultdict(list)
         apart: dict[int, list[str]] = defaultdict(list)
         for number, placed in self._placed.items():
             incident_id = self._resolve(placed.placement.incident_id)
             joined[incident_id].append(number)
             apart[incident_id].extend(placed.placement.kept_apart)
-        taken: dict[int, list[int]] = defaultdict(list)
-        for source_id, target_id in self._redirects.items():
-            taken[target_id].append(source_id)
         entries = []
         for incident_id, (change, stamp) in self._changes.items():
             detail: dict[str, object] = {"alerts": joined[incident_id], "merged": taken[incident_id]}

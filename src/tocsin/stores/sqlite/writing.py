@@ -6,7 +6,8 @@ versions, documents, links, the change log and the tenant's counters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import apsw
@@ -93,6 +94,7 @@ class WriteStore:
         self.connection = connection
         self.entities = EntityMemories(connection)
         self._live: dict[tuple[int, int], LiveIncident] = {}
+        self._number_documents()
         self._wal_pages = self._wal_left = 0
         connection.set_wal_hook(self._note_wal)
 
@@ -110,6 +112,15 @@ class WriteStore:
             self.connection.execute("ROLLBACK")
         self._live.clear()
         self.entities = EntityMemories(self.connection)
+        self._number_documents()
+
+    def _number_documents(self) -> None:
+        """Count documents on from the greatest stored: there is one writer, so many can be inserted at once."""
+        self._alert_document_ids = self._ids_after("SELECT coalesce(max(document_id), 0) FROM alert_document")
+        self._incident_document_ids = self._ids_after("SELECT coalesce(max(document_id), 0) FROM incident_document")
+
+    def _ids_after(self, statement: str) -> Iterator[int]:
+        return itertools.count(int(self.connection.execute(statement).get) + 1)
 
     def forget_live(self) -> None:
         """Drop the cached versions, after some were deleted."""
@@ -188,21 +199,18 @@ class WriteStore:
                 del self._live[oldest]
         self._live[tenant_id, incident.incident_id] = incident
 
-    def write_versions(self, tenant_id: int, versions: Iterable[tuple[LiveIncident, int, int]]) -> None:
+    def write_versions(self, tenant_id: int, versions: Sequence[tuple[LiveIncident, int, int]]) -> None:
         """Write new versions, each as (incident with its new change, the change replaced or 0, last_update ticks)."""
-        for incident, replaced, last_update in versions:
-            if replaced:
-                self.connection.execute(_SUPERSEDE, (tenant_id, replaced, incident.change))
-                self.connection.execute(
-                    "DELETE FROM incident WHERE tenant_id = ? AND change = ?", (tenant_id, replaced)
-                )
-            self.connection.execute(
-                "INSERT INTO incident_document (tenant_id, header, facts) VALUES (?, ?, ?)",
-                (tenant_id, encode_header(incident.header), _facts_encoder.encode(incident.facts)),
-            )
-            header = incident.header
-            self.connection.execute(
-                _INSERT_INCIDENT,
+        replaced = [(tenant_id, before, incident.change) for incident, before, _ in versions if before]
+        run = self.connection.executemany
+        if replaced:
+            run(_SUPERSEDE, replaced)
+            run("DELETE FROM incident WHERE tenant_id = ? AND change = ?", [each[:2] for each in replaced])
+        documents, rows = [], []
+        for incident, _, last_update in versions:
+            header, document_id = incident.header, next(self._incident_document_ids)
+            documents.append((document_id, tenant_id, encode_header(header), _facts_encoder.encode(incident.facts)))
+            rows.append(
                 (
                     tenant_id,
                     incident.change,
@@ -215,30 +223,33 @@ class WriteStore:
                     encode_enum(header.determination),
                     header.assigned_to,
                     incident.facts.alert_count,
-                    self.connection.last_insert_rowid(),
-                ),
+                    document_id,
+                )
             )
             self._keep_live(tenant_id, incident)
+        run("INSERT INTO incident_document (document_id, tenant_id, header, facts) VALUES (?, ?, ?, ?)", documents)
+        run(_INSERT_INCIDENT, rows)
 
-    def write_alerts(self, tenant_id: int, alerts: Iterable[NewAlert]) -> None:
+    def write_alerts(self, tenant_id: int, alerts: Sequence[NewAlert]) -> None:
         """Write new alerts, or new versions of moved ones (supersede the old with `move_out` first)."""
+        documents, rows = [], []
         for alert in alerts:
-            self.connection.execute(
-                "INSERT INTO alert_document (tenant_id, document, rest) VALUES (?, ?, ?)",
-                (tenant_id, alert.document, alert.rest),
-            )
-            self.connection.execute(
-                _INSERT_ALERT,
+            document_id = next(self._alert_document_ids)
+            documents.append((document_id, tenant_id, alert.document, alert.rest))
+            rows.append(
                 (
                     tenant_id,
                     alert.alert_number,
                     alert.change,
                     alert.incident_id,
-                    self.connection.last_insert_rowid(),
+                    document_id,
                     alert.sender,
                     alert.identity,
-                ),
+                )
             )
+        run = self.connection.executemany
+        run("INSERT INTO alert_document (document_id, tenant_id, document, rest) VALUES (?, ?, ?, ?)", documents)
+        run(_INSERT_ALERT, rows)
 
     def move_out(self, tenant_id: int, incident_id: int, change: int) -> list[NewAlert]:
         """Mark all alerts of an incident superseded by `change` and give them as they were."""
