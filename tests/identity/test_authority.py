@@ -63,6 +63,17 @@ def test_a_server_certificate_of_another_authority_is_replaced(tmp_path: Path) -
     assert files.server.read_bytes() != foreign
 
 
+@pytest.mark.parametrize("name", ["ca-key.pem", "server.pem"])
+def test_a_key_beside_another_certificate_is_damage(tmp_path: Path, name: str) -> None:
+    ensure_tls(tmp_path / "a", HOSTS, NOW)
+    ensure_tls(tmp_path / "b", HOSTS, NOW)
+    path, other = tmp_path / "a" / "tls" / name, tmp_path / "b" / "tls" / name
+    end = b"-----END PRIVATE KEY-----\n"
+    path.write_bytes(other.read_bytes().partition(end)[0] + end + path.read_bytes().partition(end)[2])
+    with pytest.raises(StoreError, match="do not belong together"):
+        ensure_tls(tmp_path / "a", HOSTS, NOW)
+
+
 def test_a_lost_public_copy_is_written_again(tmp_path: Path) -> None:
     files = ensure_tls(tmp_path, HOSTS, NOW)
     content = files.authority.read_bytes()

@@ -55,6 +55,11 @@ def test_a_known_host_gets_its_own_base_and_an_unknown_one_the_main_base(host: s
     assert service_names(Settings(public_url="https://tocsin.example")).base_for(host) == base_url
 
 
+def test_the_port_443_may_be_said_or_left_out() -> None:
+    names = service_names(Settings(public_url="https://tocsin.example", listen_port=443))
+    assert names.base_for("localhost:443") == names.base_for("localhost") == "https://localhost"
+
+
 def test_audiences_are_the_aliases_and_our_own_urls_with_and_without_slash() -> None:
     audiences = service_names(Settings(public_url="https://tocsin.example")).audiences()
     for name in (

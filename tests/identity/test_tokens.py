@@ -290,6 +290,11 @@ def test_a_key_that_stands_twice_is_refused_even_with_the_same_value(world: Worl
     assert world.refuses(world.sign(**{part: nested.encode()}))
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_json_does_not_have_is_refused_even_where_nothing_reads_it(world: World, number: float) -> None:
+    assert "not JSON" in world.refuses(world.sign(claims=world.claims(x=number)))
+
+
 @pytest.mark.parametrize("size", [CREDENTIAL_BYTES_MAX + 1, 64 * 1024, 1024 * 1024])
 def test_a_huge_token_is_refused_before_it_is_read(world: World, size: int) -> None:
     padded = world.sign(claims=world.claims(x="a" * (size * 3 // 4)))

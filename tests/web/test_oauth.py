@@ -385,6 +385,14 @@ def test_a_host_we_do_not_know_gets_nothing_of_its_own_into_an_answer(world: Wor
     assert response.json()["issuer"] == f"https://tocsin.example/{world.tenant.guid}/v2.0"
 
 
+def test_instance_discovery_takes_a_url_without_the_port_as_msal_sends_it(world: World) -> None:
+    asked = {"authorization_endpoint": f"https://localhost/{world.tenant.guid}/oauth2/v2.0/authorize"}
+    answer = world.client.get("/common/discovery/instance", params=asked, headers={"host": "localhost:8443"}).json()
+    assert answer["tenant_discovery_endpoint"] == (
+        f"https://localhost:8443/{world.tenant.guid}/v2.0/.well-known/openid-configuration"
+    )
+
+
 def test_instance_discovery_knows_this_server_only(world: World) -> None:
     path = "/common/discovery/instance"
     endpoint = f"https://tocsin.example/{world.tenant.guid}/oauth2/v2.0/authorize"
@@ -393,7 +401,12 @@ def test_instance_discovery_knows_this_server_only(world: World) -> None:
     assert answer["tenant_discovery_endpoint"] == (
         f"https://tocsin.example/{world.tenant.guid}/v2.0/.well-known/openid-configuration"
     )
-    for wrong in ("", "https://evil.example/x/oauth2", "https://tocsin.example.evil/x/", "https://tocsin.example/a%/b"):
+    wrong_endpoints = (
+        "", "x", "https://", "https://[", "https://tocsin.example", "https://tocsin.example/", "http://tocsin.example/x/",
+        "https://evil.example/x/oauth2", "https://tocsin.example.evil/x/", "https://tocsin.example/a%/b",
+        "https://tocsin.example:x/x/", "https://tocsin.example:9/x/",
+    )  # fmt: skip
+    for wrong in wrong_endpoints:
         response = world.client.get(path, params={"authorization_endpoint": wrong})
         _refused(response, 400, "invalid_instance", 50049)
 

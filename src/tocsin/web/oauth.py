@@ -185,8 +185,13 @@ def _instance(deps: OAuthDeps) -> _Answer:
 
 
 def _tenant_of_endpoint(endpoint: str, base_url: str) -> str:
-    prefix = f"{base_url}/"
-    tenant_name = endpoint[len(prefix) :].partition("/")[0] if endpoint.startswith(prefix) else ""
+    # MSAL Python leaves the port out of this URL, so only the host can be compared.
+    try:
+        asked, own = urlsplit(endpoint), urlsplit(base_url)
+        ours = asked.scheme == "https" and asked.hostname == own.hostname and asked.port in (None, own.port)
+    except ValueError:
+        ours = False
+    tenant_name = asked.path.removeprefix(own.path).split("/")[1] if ours and asked.path.startswith("/") else ""
     if not _SAFE_NAME.fullmatch(tenant_name):
         text = "Unknown or invalid instance: authorization_endpoint must be one of this server."
         raise IssuerError(400, "invalid_instance", 50049, text)
