@@ -135,6 +135,13 @@ def test_text_has_case_no_wildcards_and_knows_null(text: str, wanted: list[str |
     connection.close()
 
 
+def test_text_is_counted_in_characters() -> None:
+    connection = stored([owned("Zo\u00e9"), owned("\U0001f514 bell")])
+    assert found(connection, read("endswith(assignedTo,'\u00e9')")) == [0]
+    assert found(connection, read("startswith(assignedTo,'\U0001f514 ')")) == [1]
+    connection.close()
+
+
 def test_no_value_stands_in_the_sql_text() -> None:
     condition, parameters = where(read("assignedTo eq '); DROP TABLE incident --' and incidentId eq 77"))
     assert "DROP" not in condition
