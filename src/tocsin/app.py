@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Final
 
 import structlog
@@ -114,11 +115,16 @@ def serve(settings: Settings, on_ready: Callable[[Service], None] | None = None)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, saying when it listens."""
+    """uvicorn's server, saying when it listens, and leaving the end of the process to `serve`."""
 
     def __init__(self, config: uvicorn.Config, service: Service, on_ready: Callable[[Service], None] | None) -> None:
         super().__init__(config)
         self._service, self._on_ready = service, on_ready
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop serving. uvicorn would send itself the signal again at its end, and nothing after it would run."""
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
 
     async def startup(self, sockets: list | None = None) -> None:  # type: ignore[type-arg]
         await super().startup(sockets)
