@@ -1,0 +1,192 @@
+"""`tocsin app` and `tocsin key`: who may call. They write the store directly, also beside a running server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tocsin import ticks
+from tocsin.access import Permission
+from tocsin.cli.screen import moment, say, show_json, show_table
+from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, managing, reading, settings_of
+from tocsin.errors import NotFound
+from tocsin.identity.credentials import hash_secret, new_ingest_key, new_secret
+from tocsin.identity.people import Application, Tenant
+from tocsin.stores.sqlite.registry import Registry
+
+apps = typer.Typer(help="Applications: clients that sign in with an id and a secret.", no_args_is_help=True)
+keys = typer.Typer(help="Ingest keys: long-lived keys that may only send alerts.", no_args_is_help=True)
+
+AppArgument = Annotated[str, typer.Argument(metavar="APP", help="Id or name of the application.")]
+
+
+@apps.command("create")
+def create_app(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A name for people, unique in the tenant.")],
+    permission: Annotated[
+        list[Permission], typer.Option("--permission", "-p", help="What it may do; may be given several times.")
+    ],
+    tenant: TenantOption = DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Register an application and print its id and secret.
+
+    The secret is shown this once: the store keeps only its hash.
+
+    \b
+    Examples:
+      tocsin app create siem --permission Incident.Read.All
+      tocsin app create soar -p Incident.ReadWrite.All -p Alert.Ingest.All
+    """
+    secret = new_secret()
+    with managing(settings_of(context)) as registry:
+        owner = registry.get_tenant(tenant)
+        app = registry.create_application(
+            owner.tenant_id, name, permission, secret_hash=hash_secret(secret), now=ticks.now()
+        )
+    _show_secret(app, owner, secret, as_json=as_json)
+
+
+@apps.command("list")
+def list_apps(context: typer.Context, tenant: TenantOption = DEFAULT, as_json: JsonOption = False) -> None:
+    """List the applications of a tenant, by name."""
+    with reading(context, tenant) as store:
+        found = store.registry.list_applications(store.tenant.tenant_id)
+    if as_json:
+        show_json([_app_view(app) for app in found])
+        return
+    rows = [
+        (app.app_id, app.name, ", ".join(sorted(app.permissions)), moment(app.created), _since(app.disabled))
+        for app in found
+    ]
+    show_table(
+        ("ID", "NAME", "PERMISSIONS", "CREATED", "DISABLED"),
+        rows,
+        empty="no applications yet; make one with `tocsin app create NAME --permission Incident.Read.All`",
+    )
+
+
+@apps.command("disable")
+def disable_app(context: typer.Context, app: AppArgument, tenant: TenantOption = DEFAULT) -> None:
+    """Refuse an application from now on. A running server notices within a minute."""
+    with managing(settings_of(context)) as registry:
+        owner = registry.get_tenant(tenant)
+        found = _find_app(registry, owner, app)
+        registry.disable_application(owner.tenant_id, found.app_id, ticks.now())
+    say(f"{found.name} ({found.app_id}) is disabled")
+
+
+@apps.command("rotate")
+def rotate_app(
+    context: typer.Context, app: AppArgument, tenant: TenantOption = DEFAULT, as_json: JsonOption = False
+) -> None:
+    """Give an application a new secret. The old one stops at once; tokens already given out live on until they end."""
+    secret = new_secret()
+    with managing(settings_of(context)) as registry:
+        owner = registry.get_tenant(tenant)
+        found = _find_app(registry, owner, app)
+        registry.rotate_secret(owner.tenant_id, found.app_id, hash_secret(secret))
+    _show_secret(found, owner, secret, as_json=as_json)
+
+
+@keys.command("create")
+def create_key(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What the key is for, e.g. the name of a sensor.")],
+    tenant: TenantOption = DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an ingest key and print it, this once.
+
+    \b
+    Example:
+      tocsin key create suricata-edge
+    """
+    key = new_ingest_key()
+    with managing(settings_of(context)) as registry:
+        owner = registry.get_tenant(tenant)
+        kept = registry.create_ingest_key(
+            owner.tenant_id, name, key_id=key.key_id, key_hash=key.key_hash, now=ticks.now()
+        )
+    if as_json:
+        show_json({"keyId": kept.key_id, "name": kept.name, "tenantId": owner.guid, "key": key.text})
+        return
+    typer.echo(f"export TOCSIN_INGEST_KEY={key.text}")
+    say(f"Key {kept.key_id} ({kept.name}) may send alerts to tenant {owner.name}. It is shown this once.")
+    say("Send with `tocsin ingest`, or with curl: POST /ingest/SENDER, header `Authorization: Bearer KEY`.")
+
+
+@keys.command("list")
+def list_keys(context: typer.Context, tenant: TenantOption = DEFAULT, as_json: JsonOption = False) -> None:
+    """List the ingest keys of a tenant, oldest first."""
+    with reading(context, tenant) as store:
+        found = store.registry.list_ingest_keys(store.tenant.tenant_id)
+    if as_json:
+        views = [
+            {
+                "keyId": key.key_id,
+                "name": key.name,
+                "created": ticks.format_ticks(key.created),
+                "disabled": _time(key.disabled),
+            }
+            for key in found
+        ]
+        show_json(views)
+        return
+    rows = [(key.key_id, key.name, moment(key.created), _since(key.disabled)) for key in found]
+    empty = "no ingest keys yet; make one with `tocsin key create NAME`"
+    show_table(("ID", "NAME", "CREATED", "DISABLED"), rows, empty=empty)
+
+
+@keys.command("disable")
+def disable_key(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY-ID", help="Id of the key: the part after `tocsin_`.")],
+    tenant: TenantOption = DEFAULT,
+) -> None:
+    """Refuse an ingest key from now on. A running server notices within a minute."""
+    with managing(settings_of(context)) as registry:
+        registry.disable_ingest_key(registry.get_tenant(tenant).tenant_id, key, ticks.now())
+    say(f"key {key} is disabled")
+
+
+def _find_app(registry: Registry, tenant: Tenant, reference: str) -> Application:
+    found = [
+        app
+        for app in registry.list_applications(tenant.tenant_id)
+        if reference.strip() == app.name or reference.strip().lower() == app.app_id
+    ]
+    if not found:
+        raise NotFound(f"tenant {tenant.name} has no application {reference[:60]!r}; see `tocsin app list`")
+    return found[0]
+
+
+def _show_secret(app: Application, tenant: Tenant, secret: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json({**_app_view(app), "tenantId": tenant.guid, "secret": secret})
+        return
+    typer.echo(f"export TOCSIN_TENANT_ID={tenant.guid}")
+    typer.echo(f"export TOCSIN_APP_ID={app.app_id}")
+    typer.echo(f"export TOCSIN_APP_SECRET={secret}")
+    say(f"Application {app.name} may use {', '.join(sorted(app.permissions))}. The secret is shown this once.")
+    say('Get a token with `tocsin token --app "$TOCSIN_APP_ID" --secret-env TOCSIN_APP_SECRET`.')
+
+
+def _app_view(app: Application) -> dict[str, object]:
+    return {
+        "appId": app.app_id,
+        "name": app.name,
+        "permissions": sorted(app.permissions),
+        "created": ticks.format_ticks(app.created),
+        "disabled": _time(app.disabled),
+    }
+
+
+def _time(value: int | None) -> str | None:
+    return None if value is None else ticks.format_ticks(value)
+
+
+def _since(value: int | None) -> str:
+    return "" if value is None else moment(value)

@@ -1,0 +1,94 @@
+"""The loop of `tocsin ingest --follow`: read what is new, send it, and only then remember how far it was sent."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final, Never
+
+import msgspec
+
+from tocsin.alertfiles import Record, line_records
+from tocsin.cli.screen import say
+from tocsin.errors import InvalidInput
+from tocsin.follow import Chunk, Follower, load_position, save_position
+from tocsin.identity.keyfiles import make_private_folder
+from tocsin.shipping import Outcome, Shipper
+
+IDLE_SECONDS: Final = 0.5
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """A file to follow and where to remember how far."""
+
+    path: Path
+    state: Path
+
+
+def follow_files(
+    files: Sequence[Followed], shipper: Shipper, total: Outcome, batch: int, pause: Callable[[float], None]
+) -> Never:
+    """Follow until interrupted, counting into `total`. Raises InvalidInput, and what `Shipper.send` raises."""
+    with ExitStack() as stack:
+        followers = []
+        for file in files:
+            stack.enter_context(_alone(file))
+            follower = Follower(file.path, load_position(file.state), _warner(file.path))
+            stack.callback(follower.close)
+            followers.append((file, follower))
+            if not file.path.exists():
+                say(f"{file.path} is not there yet; waiting for it")
+        while True:
+            busy = False
+            for file, follower in followers:
+                chunk = _read(file.path, follower, batch)
+                if chunk is not None:
+                    busy = True
+                    _send(file, chunk, shipper, total)
+            if not busy:
+                pause(IDLE_SECONDS)
+
+
+def _send(file: Followed, chunk: Chunk, shipper: Shipper, total: Outcome) -> None:
+    records: list[Record] = []
+    outcome = Outcome()
+    for number, line in chunk.lines:
+        for each in line_records(number, line):
+            if isinstance(each, Record):
+                records.append(each)
+            else:
+                outcome.refuse(each.line, each.reason)
+    outcome.add(shipper.send(records))
+    save_position(file.state, file.path, chunk.position)
+    for refused in outcome.refused_lines:
+        say(f"{file.path} line {refused.line} refused: {refused.reason}")
+    outcome.refused_lines = []
+    total.add(outcome)
+
+
+def _read(path: Path, follower: Follower, batch: int) -> Chunk | None:
+    try:
+        return follower.read(batch)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _warner(path: Path) -> Callable[[str], None]:
+    return lambda text: say(f"warning: {path}: {text}")
+
+
+@contextmanager
+def _alone(file: Followed) -> Iterator[None]:
+    """Held while a file is followed: two followers with one state would undo each other's memory."""
+    make_private_folder(file.state.parent)
+    handle = os.open(file.state.with_name(f"{file.state.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InvalidInput(f"{file.path} is already being followed with {file.state}; stop that one first") from None
+    finally:
+        os.close(handle)

@@ -1,0 +1,167 @@
+"""`tocsin refused`: input that could not be read, kept as it came, and sending it through again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeVar
+
+import httpx
+import msgspec
+import typer
+
+from tocsin import ticks
+from tocsin.cli.remote import CacertOption, KeyOption, UrlOption, named_server
+from tocsin.cli.screen import moment, say, show_json, show_table
+from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, reading, settings_of
+from tocsin.errors import InvalidInput, Unauthenticated, Unavailable
+from tocsin.shipping import Server, connect, error_text
+
+refused = typer.Typer(help="Input that could not be read: see why, and try it again.", no_args_is_help=True)
+
+PAGE: Final = 200
+T = TypeVar("T")
+_BODY_SHOWN: Final = 120
+
+
+class _Listed(msgspec.Struct, frozen=True, rename="camel"):
+    refused_id: int
+
+
+class _Page(msgspec.Struct, frozen=True):
+    value: list[_Listed]
+
+
+class _Result(msgspec.Struct, frozen=True, rename="camel"):
+    refused_id: int | None = None
+
+
+class _Receipt(msgspec.Struct, frozen=True):
+    created: int
+    duplicate: int
+    refused: int
+    skipped: int
+    results: list[_Result]
+
+
+@refused.command("list")
+def list_refused(
+    context: typer.Context,
+    top: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the oldest first.")] = 50,
+    above: Annotated[int, typer.Option(min=0, help="Only with a greater id, to read on.")] = 0,
+    tenant: TenantOption = DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """List refused inputs, the oldest first. JSON has each one in full."""
+    with reading(context, tenant) as store:
+        found = store.store.find_refused(store.scope, top=top, above=above)
+    if as_json:
+        views = [
+            {
+                "refusedId": each.refused_id,
+                "receivedTime": ticks.format_ticks(each.received),
+                "sender": each.sender,
+                "line": each.line,
+                "reason": each.reason,
+                "body": each.body.decode("utf-8", "replace"),
+            }
+            for each in found
+        ]
+        show_json(views)
+        return
+    rows = [
+        (
+            str(each.refused_id),
+            moment(each.received),
+            each.sender,
+            str(each.line),
+            each.reason,
+            each.body[:_BODY_SHOWN].decode("utf-8", "replace"),
+        )
+        for each in found
+    ]
+    show_table(("ID", "RECEIVED", "SENDER", "LINE", "REASON", "BEGINS WITH"), rows, empty="nothing is refused")
+
+
+@refused.command("retry")
+def retry_refused(
+    context: typer.Context,
+    *,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", help="Which; see `tocsin refused list`.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that are kept now.")] = False,
+    url: UrlOption = "",
+    key: KeyOption = "",
+    cacert: CacertOption = None,
+) -> None:
+    """Send refused inputs through again, e.g. after an update of Tocsin. Needs the server to run.
+
+    What is refused again is kept under a new id; then the exit code is 3.
+
+    \b
+    Examples:
+      tocsin refused retry 17 18
+      tocsin refused retry --all
+    """
+    if bool(ids) == every:
+        raise InvalidInput("give the ids of what to send again, or --all")
+    server = named_server(settings_of(context), url, key, cacert)
+    with connect(server.authority) as client:
+        total = _retry(client, server, ids) if ids else _retry_all(client, server)
+    typer.echo(
+        f"created {total.created}, duplicate {total.duplicate}, refused {total.refused}, skipped {total.skipped}"
+    )
+    if ids and (gone := len(set(ids)) - len(total.results)) > 0:
+        say(f"{gone} of the ids are not there")
+        raise typer.Exit(1)
+    if total.refused:
+        raise typer.Exit(3)
+
+
+def _retry_all(client: httpx.Client, server: Server) -> _Receipt:
+    """Page by page, up to the first that was refused again while we were at it: those have newer ids."""
+    total, above, end = _Receipt(0, 0, 0, 0, []), 0, 2**63
+    while True:
+        listed = _decode(_call(client, server, "GET", f"/ingest/refused?above={above}", b""), _Page)
+        page = [each.refused_id for each in listed.value if each.refused_id < end]
+        if not page:
+            return total
+        for start in range(0, len(page), PAGE):
+            receipt = _retry(client, server, page[start : start + PAGE])
+            end = min([end, *[each.refused_id for each in receipt.results if each.refused_id is not None]])
+            total = _add(total, receipt)
+        above = page[-1]
+
+
+def _retry(client: httpx.Client, server: Server, ids: list[int]) -> _Receipt:
+    body = msgspec.json.encode({"ids": ids})
+    return _decode(_call(client, server, "POST", "/ingest/refused/retry", body), _Receipt)
+
+
+def _decode(content: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError:
+        raise InvalidInput("the answer is not Tocsin's; is this the address of one?") from None
+
+
+def _call(client: httpx.Client, server: Server, method: str, path: str, body: bytes) -> bytes:
+    headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
+    try:
+        response = client.request(method, f"{server.url}{path}", content=body, headers=headers)
+    except httpx.RequestError as error:
+        raise Unavailable(f"{server.url} cannot be reached: {error}") from None
+    if response.status_code == 401:
+        raise Unauthenticated(f"{server.url} does not take this key: {error_text(response)}")
+    if response.status_code not in (200, 422):
+        raise InvalidInput(error_text(response))
+    return response.content
+
+
+def _add(total: _Receipt, other: _Receipt) -> _Receipt:
+    return _Receipt(
+        total.created + other.created,
+        total.duplicate + other.duplicate,
+        total.refused + other.refused,
+        total.skipped + other.skipped,
+        [*total.results, *other.results],
+    )
