@@ -80,16 +80,19 @@ class AlertDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AlertRest(msgspec.Struct, frozen=True, array_like=True):
-    """What the sender told and the API has no property for; kept so that alerts can be correlated anew."""
+    """What an alert has besides its document: what the sender told and the API has no property for, kept so that
+    alerts can be correlated anew, and remarks on the alert itself, which only Graph shows."""
 
     event_count: int
     tactics: tuple[str, ...]
+    comments: tuple[CommentDocument, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()
 _rest_encoder = msgspec.msgpack.Encoder()
 _header_decoder = msgspec.json.Decoder(IncidentHeader)
 _alert_decoder = msgspec.json.Decoder(AlertDocument)
+_rest_decoder = msgspec.msgpack.Decoder(AlertRest)
 
 
 def alert_id(prefix: str, alert_number: int) -> str:
@@ -169,6 +172,21 @@ def move_alert(document: bytes, incident_id: int, stamp: int) -> bytes:
 def decode_alert(document: bytes) -> AlertDocument:
     """Read a stored alert back."""
     return _alert_decoder.decode(document)
+
+
+def encode_alert_document(document: AlertDocument) -> bytes:
+    """Make the stored bytes of an alert that was read back and changed."""
+    return _encoder.encode(document)
+
+
+def decode_rest(rest: bytes) -> AlertRest:
+    """Read back what an alert has besides its document."""
+    return _rest_decoder.decode(rest)
+
+
+def encode_rest(rest: AlertRest) -> bytes:
+    """Make the stored bytes of it."""
+    return _rest_encoder.encode(rest)
 
 
 def encode_header(header: IncidentHeader) -> bytes:

@@ -39,6 +39,14 @@ class NotFound(TocsinError):
     """Absent, past retention, or not visible to the caller: the three are never told apart."""
 
 
+class Redirected(TocsinError):
+    """What was to be changed was merged away; `incident_id` is the incident that holds its alerts now."""
+
+    def __init__(self, message: str, incident_id: int) -> None:
+        super().__init__(message)
+        self.incident_id = incident_id
+
+
 class QuotaExceeded(TocsinError):
     """Too many calls. `retry_after` is in whole seconds, at least 1."""
 

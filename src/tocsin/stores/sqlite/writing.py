@@ -268,6 +268,27 @@ class WriteStore:
         )
         return moved
 
+    def find_alerts(self, tenant_id: int, incident_id: int) -> list[NewAlert]:
+        """The current alerts of an incident, each as its current version, in the order in which they came."""
+        return self._current_alerts("AND incident_id = ? ORDER BY alert_number", tenant_id, incident_id)
+
+    def get_alert(self, tenant_id: int, alert_number: int) -> NewAlert:
+        """The current version of one alert. Raises NotFound."""
+        for found in self._current_alerts("AND alert_number = ?", tenant_id, alert_number):
+            return found
+        raise NotFound(f"Alert {alert_number} was not found")
+
+    def _current_alerts(self, which: str, *values: int) -> list[NewAlert]:
+        rows = self.connection.execute(_CURRENT_ALERTS + which, values)
+        return [NewAlert(*row) for row in rows]
+
+    def supersede_alerts(self, tenant_id: int, alerts: Sequence[NewAlert], change: int) -> None:
+        """Mark these versions as replaced by `change`; `write_alerts` writes what replaces them."""
+        self.connection.executemany(
+            "UPDATE alert SET superseded_by = ? WHERE tenant_id = ? AND alert_number = ? AND change = ?",
+            [(change, tenant_id, alert.alert_number, alert.change) for alert in alerts],
+        )
+
     def write_links(self, tenant_id: int, links: Iterable[NewLink]) -> None:
         """Write why alerts joined and incidents merged."""
         self.connection.executemany(
@@ -309,6 +330,11 @@ def _alert_columns(row: Sequence[Any]) -> tuple[int, str, str, bytes, bytes]:
     number, sender, identity, document, rest = row
     return number, sender, identity, document, rest
 
+
+_CURRENT_ALERTS: Final = """
+SELECT alert_number, change, incident_id, sender, identity, document, rest
+FROM alert CROSS JOIN alert_document USING (document_id)
+WHERE superseded_by IS NULL AND alert.tenant_id = ? """
 
 _SUPERSEDE: Final = """
 INSERT INTO incident_superseded (tenant_id, superseded_by, change, incident_id, last_update, created, status, severity,
