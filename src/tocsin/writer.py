@@ -57,9 +57,18 @@ class Committer:
         return self._transaction(lambda: work(self._store))
 
     def tidy(self) -> None:
-        """Between commits: fold a slice of the entity journal when it is due, and keep the write-ahead log short."""
-        self._store.entities.fold(self._clock())
-        self._store.checkpoint(CHECKPOINT_PAGES, CHECKPOINT_PAGES_HARD)
+        """Between commits: fold a slice of the entity journal when it is due, and keep the write-ahead log short.
+
+        Nobody waits for this, so it raises nothing: what fails now is tried again, or stops the store.
+        """
+        if self.broken is not None:
+            return
+        try:
+            self._store.entities.fold(self._clock())
+            self._store.checkpoint(CHECKPOINT_PAGES, CHECKPOINT_PAGES_HARD)
+        except apsw.Error as error:
+            log.error("tidy_failed", error=str(error))
+            self._translated(error)
 
     def _transaction(self, body: Callable[[], T]) -> T:
         if self.broken is not None:
@@ -69,9 +78,16 @@ class Committer:
             result = body()
             self._store.commit()
         except BaseException as error:
-            self._store.rollback()
-            raise self._translated(error) from error
+            failure = self._translated(error)
+            self._undo()
+            raise failure from error
         return result
+
+    def _undo(self) -> None:
+        try:
+            self._store.rollback()
+        except apsw.Error as error:
+            self._break(error)
 
     def _translated(self, error: BaseException) -> BaseException:
         if isinstance(error, apsw.FullError):
@@ -79,12 +95,13 @@ class Committer:
         if isinstance(error, apsw.BusyError):
             return Unavailable("the store is busy with another program; ask again", 5)
         if isinstance(error, apsw.IOError | apsw.CorruptError):
-            self.broken = error
-            log.critical(
-                "store_failed", error=str(error), advice="the service stops; check the disk, then start it anew"
-            )
+            self._break(error)
             return Unavailable("the store could not write; the service stops", 30)
         return error
+
+    def _break(self, error: BaseException) -> None:
+        self.broken = error
+        log.critical("store_failed", error=str(error), advice="the service stops; check the disk, then start it anew")
 
 
 class Writer:
@@ -153,10 +170,7 @@ class Writer:
             self._commit(group)
             with self._counting:
                 self._waiting -= alerts
-            try:
-                self._committer.tidy()
-            except apsw.Error as error:
-                log.error("tidy_failed", error=str(error))
+            self._committer.tidy()
             if self._committer.broken is not None:
                 self._on_broken()
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -81,6 +83,20 @@ def _migrations() -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 
 
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """A transaction of its own, undone by any error. A full disk ends one by itself: that error comes out as it was,
+    where apsw's own `with connection` would say that there is nothing to roll back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _schema_version(connection: apsw.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").get)
 
@@ -91,7 +107,7 @@ def migrate(connection: apsw.Connection) -> None:
     if _schema_version(connection) > len(migrations):
         raise StoreError("the store was written by a newer Tocsin; use that one, or restore a backup made before it")
     for number, script in enumerate(migrations, 1):
-        with connection:
+        with transaction(connection):
             if _schema_version(connection) < number:
                 connection.execute(script)
                 connection.execute(f"PRAGMA user_version={number}")

@@ -15,6 +15,7 @@ import apsw
 import msgspec
 
 from tocsin.correlation.memory import EntityMemory
+from tocsin.stores.sqlite.connection import transaction
 
 FOLD_AT: Final = 20_000
 FOLD_SLICE: Final = 1_000
@@ -107,7 +108,7 @@ class EntityMemories:
                 return
 
     def _fold_slice(self, keys: list[Key], now: int) -> None:
-        with self._connection:
+        with transaction(self._connection):
             self._connection.executemany(
                 "INSERT INTO entity_memory (tenant_id, entity_key, touched, memory) VALUES (?1, ?2, ?3, ?4) "
                 "ON CONFLICT DO UPDATE SET touched = ?3, memory = ?4",

@@ -24,6 +24,7 @@ from tocsin.identity.people import (
     parse_label,
     parse_tenant_name,
 )
+from tocsin.stores.sqlite.connection import transaction
 
 DEFAULT_TENANT: Final = "default"
 
@@ -174,7 +175,7 @@ class Registry:
 
     def _write(self, statement: str, values: tuple[str | int | None, ...]) -> int:
         try:
-            with self._connection:
+            with transaction(self._connection):
                 self._connection.execute(statement, values)
                 changed = self._connection.changes()
         except apsw.BusyError:
