@@ -7,7 +7,7 @@ all requests that one commit carries. Correlation decides where alerts go, the s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -86,16 +86,19 @@ def read_line(sender: Sender, number: int, raw: bytes) -> Line:
 
 
 def apply_deliveries(
-    store: WriteStore, deliveries: Sequence[Delivery], clock: int, limits: Limits
+    store: WriteStore, deliveries: Sequence[Delivery], clock: int, limits: Limits, cutoff: Callable[[int], int]
 ) -> list[list[LineResult]]:
-    """Store and correlate what is new in these deliveries, inside the open transaction; results in the same order."""
+    """Store and correlate what is new in these deliveries, inside the open transaction; results in the same order.
+
+    `cutoff` gives, for a tenant's own days (0: none), the ticks before which its incidents are past retention.
+    """
     by_tenant: dict[int, list[int]] = defaultdict(list)
     for index, delivery in enumerate(deliveries):
         by_tenant[delivery.tenant_id].append(index)
     results: list[list[LineResult]] = [[] for _ in deliveries]
     for tenant_id, indexes in by_tenant.items():
         counters = store.counters(tenant_id)
-        batch = _Batch(store, counters, clock, limits)
+        batch = _Batch(store, counters, clock, limits, cutoff(counters.retention_days))
         kept = [batch.take(deliveries[index]) for index in indexes]
         batch.write()
         store.save_counters(counters)
@@ -105,17 +108,21 @@ def apply_deliveries(
 
 
 class _StoredView:
-    """What the correlation may see of a tenant: the committed state."""
+    """What the correlation may see of a tenant: the committed state, without what is past retention.
 
-    def __init__(self, store: WriteStore, tenant_id: int) -> None:
+    Such an incident is on its way out, perhaps half gone: an alert that joined it would bring it back.
+    """
+
+    def __init__(self, store: WriteStore, tenant_id: int, not_before: int) -> None:
         self._store, self._tenant_id = store, tenant_id
+        self._not_before = format_ticks(not_before)
 
     def entity(self, key: int) -> EntityMemory | None:
         return self._store.entities.get(self._tenant_id, key)
 
     def incident(self, incident_id: int) -> IncidentFacts | None:
         live = self._store.live(self._tenant_id, incident_id)
-        return None if live is None else live.facts
+        return None if live is None or live.header.last_update_time < self._not_before else live.facts
 
 
 class _Placed(msgspec.Struct, frozen=True):
@@ -130,10 +137,10 @@ class _Placed(msgspec.Struct, frozen=True):
 class _Batch:
     """What one commit does to one tenant."""
 
-    def __init__(self, store: WriteStore, counters: Counters, clock: int, limits: Limits) -> None:
+    def __init__(self, store: WriteStore, counters: Counters, clock: int, limits: Limits, not_before: int) -> None:
         self._store, self._counters, self._clock = store, counters, clock
         self._tenant_id = counters.tenant_id
-        self._correlator = Correlator(_StoredView(store, counters.tenant_id), limits)
+        self._correlator = Correlator(_StoredView(store, counters.tenant_id, not_before), limits)
         self._placed: dict[int, _Placed] = {}
         self._ids: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         self._redirects: dict[int, int] = {}

@@ -47,7 +47,8 @@ class Service:
         self.housekeeping = Housekeeping(settings)
         self._quotas = Quotas(settings.quota_per_minute, settings.quota_per_hour)
         self._tenants: FreshCache[Tenant] = FreshCache(1024)
-        committer = Committer(WriteStore(connection), clock, Limits(incident_alerts_max=settings.incident_alerts_max))
+        limits = Limits(incident_alerts_max=settings.incident_alerts_max)
+        committer = Committer(WriteStore(connection), clock, limits, settings.retention_days)
         self.writer = Writer(committer, alerts_waiting_max=settings.ingest_queue_max, on_broken=on_broken)
         self.writer.start()
 

@@ -16,13 +16,16 @@ from typing import Final, TypeVar
 import apsw
 import structlog
 
+from tocsin.config import Settings
 from tocsin.correlation.guards import Limits
 from tocsin.errors import StorageFull, TocsinError, Unavailable
 from tocsin.ingest import Delivery, LineResult, apply_deliveries
+from tocsin.retention import cutoff
 from tocsin.stores.sqlite.writing import WriteStore
 
 GROUP_ALERTS_MAX: Final = 4_000
 GROUP_JOBS_MAX: Final = 512
+RETENTION_DAYS: Final = Settings().retention_days
 CHECKPOINT_PAGES: Final = 8_000
 CHECKPOINT_PAGES_HARD: Final = 64_000
 
@@ -44,13 +47,18 @@ class _Job:
 class Committer:
     """Applies jobs in transactions, in the calling thread: always the same one."""
 
-    def __init__(self, store: WriteStore, clock: Clock, limits: Limits) -> None:
-        self._store, self._clock, self._limits = store, clock, limits
+    def __init__(self, store: WriteStore, clock: Clock, limits: Limits, retention_days: int = RETENTION_DAYS) -> None:
+        self._store, self._clock, self._limits, self._retention_days = store, clock, limits, retention_days
         self.broken: BaseException | None = None
 
     def ingest(self, deliveries: Sequence[Delivery]) -> list[list[LineResult]]:
         """Commit and correlate these deliveries in one transaction."""
-        return self._transaction(lambda: apply_deliveries(self._store, deliveries, self._clock(), self._limits))
+        now = self._clock()
+
+        def not_before(own_days: int) -> int:
+            return cutoff(now, own_days or self._retention_days)
+
+        return self._transaction(lambda: apply_deliveries(self._store, deliveries, now, self._limits, not_before))
 
     def run(self, work: Callable[[WriteStore], T]) -> T:
         """Commit one piece of work in a transaction of its own."""

@@ -34,6 +34,8 @@ class Counters(msgspec.Struct):
     last_stamp: int
     last_incident: int
     last_alert: int
+    retention_days: int
+    """The tenant's own, 0 for the setting's; never written back."""
 
     def next_change(self, clock: int) -> tuple[int, int]:
         """The next change number and its stamp in ticks: later than every stamp before, whatever the clock says."""
@@ -147,7 +149,7 @@ class WriteStore:
     def counters(self, tenant_id: int) -> Counters:
         """The tenant's counters as of now. Raises NotFound."""
         row = self.connection.execute(
-            "SELECT tenant_id, guid, last_change, last_stamp, last_incident, last_alert "
+            "SELECT tenant_id, guid, last_change, last_stamp, last_incident, last_alert, coalesce(retention_days, 0) "
             "FROM tenant WHERE tenant_id = ?",
             (tenant_id,),
         ).fetchone()
