@@ -107,6 +107,13 @@ class ServerProcess:
         """Ask it to end, and wait; gives its exit status."""
         return self._end(signal.SIGTERM)
 
+    def wait(self) -> int:
+        """Wait for it to end by itself; gives its exit status."""
+        assert self._process is not None
+        status = self._process.wait(60)
+        self._process = None
+        return status
+
     def _end(self, how: signal.Signals) -> int:
         if self._process is None:
             return 0

@@ -1,7 +1,8 @@
 """The real server as a process of its own, for tests that kill it: settings come from `TOCSIN_*` variables.
 
-`--ready-fd N` gets one line when the server listens. Two departures are for controls and measurements alone:
-`--hasty` acknowledges before the commit, `--plain` leaves TLS away.
+`--ready-fd N` gets one line when the server listens. Departures are for controls and measurements alone:
+`--hasty` acknowledges before the commit, `--plain` leaves TLS away, `--failing-flush N` makes the N-th flush fail
+after the server listens, and all after it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 import uvicorn
+from failing import SYNC, Disk
 
 from tocsin import ticks
 from tocsin.app import BACKLOG, asgi, serve
@@ -62,11 +64,15 @@ def main() -> None:
     options.add_argument("--ready-fd", type=int, required=True)
     options.add_argument("--hasty", action="store_true")
     options.add_argument("--plain", action="store_true")
+    options.add_argument("--failing-flush", type=int, default=0)
     chosen = options.parse_args()
+    disk = Disk() if chosen.failing_flush else None
 
     def on_ready(service: Service) -> None:
         if chosen.hasty:
             _make_hasty(service)
+        if disk is not None:
+            disk.fail_at(SYNC, chosen.failing_flush, for_good=True)
         os.write(chosen.ready_fd, b"ready\n")
 
     settings = read_settings(os.environ)
