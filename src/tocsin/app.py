@@ -25,6 +25,7 @@ from tocsin.web.answers import failed
 from tocsin.web.api import api_routes
 from tocsin.web.intake import intake_routes
 from tocsin.web.oauth import OAuthDeps, oauth_routes
+from tocsin.web.portal.pages import portal_routes
 
 HOUSEKEEPING_SECONDS: Final = 60
 HOUSEKEEPING_PAUSE_SECONDS: Final = 0.05
@@ -52,7 +53,7 @@ def asgi(service: Service) -> Starlette:
             keeper.cancel()
 
     return Starlette(
-        routes=[*api_routes(service), *intake_routes(service), *oauth_routes(deps)],
+        routes=[*api_routes(service), *intake_routes(service), *portal_routes(service), *oauth_routes(deps)],
         lifespan=lifespan,
         exception_handlers={404: _not_found, 405: _wrong_method},
     )

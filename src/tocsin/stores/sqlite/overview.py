@@ -1,0 +1,98 @@
+"""Reads for people who look: what a queue row needs without its alerts, and how many incidents there are of what.
+
+Every read takes a Scope, as in `reading.py`, whose rows these reads belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+import msgspec
+
+from tocsin.access import Scope
+from tocsin.correlation.memory import IncidentFacts
+from tocsin.documents import IncidentHeader, decode_header
+from tocsin.model import IncidentStatus, Severity
+from tocsin.stores.codes import decode_enum
+from tocsin.stores.sqlite.reading import IncidentRow
+from tocsin.ticks import DAY
+
+COUNTED_MAX: Final = 200_000
+"""Incidents looked at for a tally, newest change first: a look at the queue has a bounded price."""
+
+_facts_decoder = msgspec.msgpack.Decoder(IncidentFacts)
+
+
+class Card(msgspec.Struct, frozen=True):
+    """An incident as a list shows it."""
+
+    row: IncidentRow
+    header: IncidentHeader
+    facts: IncidentFacts
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """How much there is, merged incidents left out. `opened` counts by (UTC day since 1970, severity).
+
+    `whole` is False where there are more than COUNTED_MAX incidents and only the newest were counted.
+    """
+
+    open_by_severity: dict[Severity, int]
+    opened: dict[tuple[int, Severity], int]
+    incidents: int
+    alerts: int
+    whole: bool
+
+
+class Overview:
+    """Over the connection of a ReadStore, so that both can read one moment. One thread at a time."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def cards(self, rows: Sequence[IncidentRow]) -> list[Card]:
+        """Header and facts of rows that the caller was given, in their order."""
+        ids = msgspec.json.encode([row.document_id for row in rows]).decode()
+        found = {
+            document_id: (header, facts)
+            for document_id, header, facts in self._connection.execute(
+                "SELECT document_id, header, facts FROM json_each(?) CROSS JOIN incident_document "
+                "ON document_id = json_each.value",
+                (ids,),
+            )
+        }
+        return [
+            Card(row, decode_header(found[row.document_id][0]), _facts_decoder.decode(found[row.document_id][1]))
+            for row in rows
+        ]
+
+    def tally(self, scope: Scope, *, not_before: int, opened_since: int) -> Tally:
+        """Count what is visible. `opened` starts at `opened_since` (ticks); `not_before` is the retention cut-off."""
+        open_by_severity: dict[Severity, int] = {}
+        opened: dict[tuple[int, Severity], int] = {}
+        incidents = alerts = seen = 0
+        groups = self._groups(scope, not_before, opened_since) if scope.whole_tenant else []
+        for status_code, severity_code, day, count, alert_count in groups:
+            status, severity = decode_enum(IncidentStatus, status_code), decode_enum(Severity, severity_code)
+            seen += count
+            if status is IncidentStatus.REDIRECTED:
+                continue
+            incidents += count
+            alerts += alert_count
+            if status is not IncidentStatus.RESOLVED:
+                open_by_severity[severity] = open_by_severity.get(severity, 0) + count
+            if day >= 0:
+                opened[day, severity] = opened.get((day, severity), 0) + count
+        return Tally(open_by_severity, opened, incidents, alerts, seen < COUNTED_MAX)
+
+    def _groups(self, scope: Scope, not_before: int, since: int) -> list[tuple[int, int, int, int, int]]:
+        # The plus keeps last_update from choosing the index: rows are taken from the newest change downwards.
+        rows = self._connection.execute(
+            "SELECT status, severity, day, count(*), sum(alert_count) FROM ("
+            "SELECT status, severity, iif(created >= ?1, created / ?2, -1) AS day, alert_count FROM incident "
+            "WHERE tenant_id = ?3 AND +last_update >= ?4 ORDER BY change DESC LIMIT ?5) GROUP BY 1, 2, 3",
+            (since, DAY, scope.tenant_id, not_before, COUNTED_MAX),
+        )
+        return [(int(a), int(b), int(c), int(d), int(e)) for a, b, c, d, e in rows]

@@ -1,0 +1,221 @@
+"""The portal's routes: who looks, and what is read for them. Nothing here changes an incident.
+
+Pages are made in a worker thread over a connection of the portal's own, so that a large incident does not keep the
+API waiting. A visitor without a session learns nothing: whatever is asked for, the answer is how to get a link.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tocsin.access import Scope
+from tocsin.documents import decode_alert
+from tocsin.errors import InvalidInput, NotFound, TocsinError, Unauthenticated
+from tocsin.identity.lookup import FreshCache
+from tocsin.identity.people import Tenant
+from tocsin.model import IncidentStatus
+from tocsin.odata import Expression
+from tocsin.service import Service
+from tocsin.stores.sqlite.connection import DATABASE_NAME, open_reader
+from tocsin.stores.sqlite.overview import Card, Overview, Tally
+from tocsin.stores.sqlite.reading import ReadStore
+from tocsin.ticks import DAY, SECOND
+from tocsin.web.portal.asking import (
+    PAGE,
+    SEVERITIES,
+    STATUSES,
+    Asked,
+    FilterError,
+    expression_of,
+    order_of,
+    read_asked,
+    read_filter,
+)
+from tocsin.web.portal.chart import daily_chart, first_day
+from tocsin.web.portal.queue import page_of, queue_row, status_words, turning
+from tocsin.web.portal.rendering import INTERNAL, LINK_USED, Rendering
+from tocsin.web.portal.session import COOKIE, SESSION_LIFE, Sessions, use_sign_in_code
+from tocsin.web.portal.story import history, lit_tactics, tell
+from tocsin.web.portal.text import moment
+
+log = structlog.get_logger()
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of somebody who may look. Times are ticks; `not_before` is the retention cut-off."""
+
+    request: Request
+    tenant: Tenant
+    scope: Scope
+    now: int
+    not_before: int
+
+
+_Page = Callable[[Visit], Response]
+
+
+def portal_routes(service: Service) -> list[Route]:
+    """The portal's pages, its sign-in and its static files."""
+    portal = _Portal(service)
+    return [
+        Route("/", portal.visiting(portal.home), methods=["GET"]),
+        Route("/incidents", portal.visiting(portal.queue), methods=["GET"]),
+        Route("/incidents/{incident_id}", portal.visiting(portal.incident), methods=["GET"]),
+        Route("/sign-in", portal.answering(portal.sign_in), methods=["GET"]),
+        Route("/static/{name}", portal.answering(portal.static), methods=["GET"]),
+    ]
+
+
+class _Portal:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._sessions = Sessions()
+        connection = open_reader(service.settings.data_dir / DATABASE_NAME)
+        self._store, self._overview = ReadStore(connection), Overview(connection)
+        self._reading = threading.Lock()
+        self._tallies: FreshCache[Tally] = FreshCache(1024)
+        self._rendering = Rendering(service.names)
+
+    def visiting(self, page: _Page) -> Callable[[Request], Awaitable[Response]]:
+        """A route's handler that makes a page, in a worker thread, for somebody with a session."""
+
+        async def visited(request: Request) -> Response:
+            return await run_in_threadpool(page, self._visit(request))
+
+        return self.answering(visited)
+
+    def answering(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Wrap a route's handler so that it never raises."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except TocsinError as error:
+                return self._rendering.failure(request, error)
+            except Exception as error:  # the outermost edge: no text of a defect leaves the process
+                log.error("page_failed", path=request.url.path, exc_info=error)
+                return self._rendering.message(request, 500, "This page could not be made", INTERNAL)
+
+        return answer
+
+    def _visit(self, request: Request) -> Visit:
+        now = self._service.clock()
+        tenant = self._service.tenant(self._sessions.tenant_of(request.cookies.get(COOKIE, ""), now))
+        return Visit(
+            request=request,
+            tenant=tenant,
+            scope=Scope.everything_of(tenant.tenant_id),
+            now=now,
+            not_before=self._service.not_before(tenant),
+        )
+
+    async def sign_in(self, request: Request) -> Response:
+        """Open a session for a one-time code. HEAD, as previews of links send it, uses nothing up."""
+        if request.method == "HEAD":
+            return self._rendering.message(request, 200, "Sign in", "Open this link in a browser.")
+        now = self._service.clock()
+        code = request.query_params.get("code", "")
+        try:
+            tenant_id = use_sign_in_code(self._service.settings.data_dir, code, now)
+        except Unauthenticated as error:
+            log.info("sign_in_refused", reason=str(error))
+            return self._rendering.message(request, 401, "This sign-in link does not work", LINK_USED)
+        response = self._rendering.redirect(request, "/incidents")
+        session_id, life = self._sessions.open(tenant_id, now), SESSION_LIFE // SECOND
+        # Lax and not Strict: incidentUri is followed from other sites, and no page changes anything.
+        response.set_cookie(COOKIE, session_id, max_age=life, path="/", secure=True, httponly=True, samesite="lax")
+        return response
+
+    async def static(self, request: Request) -> Response:
+        """A static file; its address changes with its content."""
+        return self._rendering.static(request, request.path_params["name"])
+
+    def home(self, visit: Visit) -> Response:
+        """The queue is what one comes for."""
+        return self._rendering.redirect(visit.request, "/incidents")
+
+    def queue(self, visit: Visit) -> Response:
+        """The list of incidents, newest change first."""
+        asked = read_asked(visit.request.query_params.multi_items())
+        wanted = read_filter(asked.text)
+        with self._reading, self._store.snapshot():
+            tally = self._tally(visit)
+            found = [] if isinstance(wanted, FilterError) else self._find(visit, asked, expression_of(asked, wanted))
+        cards, more = page_of(asked, found)
+        problem = wanted if isinstance(wanted, FilterError) else None
+        return self._rendering.page(
+            visit.request,
+            "queue.html",
+            400 if problem else 200,
+            tenant=visit.tenant,
+            asked=asked,
+            problem=problem,
+            rows=[queue_row(card, visit.now) for card in cards],
+            turning=turning(asked, cards, more),
+            tally=tally,
+            chart=daily_chart(tally, visit.now),
+            severities=SEVERITIES,
+            statuses=[(status, status_words(status)) for status in STATUSES],
+        )
+
+    def _find(self, visit: Visit, asked: Asked, expression: Expression | None) -> list[Card]:
+        """A page and, where there are more, one beyond it."""
+        rows = self._store.find_incidents(
+            visit.scope,
+            expression=expression,
+            order_by=order_of(asked),
+            top=PAGE + 1,
+            not_before=visit.not_before,
+        )
+        return self._overview.cards(rows)
+
+    def _tally(self, visit: Visit) -> Tally:
+        """Counts that are at most 30 seconds old."""
+        found = self._tallies.find(visit.tenant.tenant_id, visit.now)
+        if found is None:
+            since = first_day(visit.now) * DAY
+            found = self._overview.tally(visit.scope, not_before=visit.not_before, opened_since=since)
+            self._tallies.keep(visit.tenant.tenant_id, found, visit.now)
+        return found
+
+    def incident(self, visit: Visit) -> Response:
+        """One incident. `tid` stands in `incidentUri`: numbers are a tenant's own, so one of another is not found."""
+        parameters = visit.request.query_params
+        if parameters.get("tid", visit.tenant.guid).lower() != visit.tenant.guid:
+            raise NotFound("the address is of another tenant")
+        incident_id = _number(visit.request.path_params["incident_id"], NotFound("no incident has such a number"))
+        page = _number(parameters.get("page", "1"), InvalidInput("The page of the timeline is not a number."))
+        with self._reading, self._store.snapshot():
+            row = self._store.get_incident(visit.scope, incident_id, not_before=visit.not_before)
+            (card,) = self._overview.cards([row])
+            documents = self._store.alerts(visit.scope, row)
+            links = self._store.find_links(visit.scope, row)
+            entries = self._store.find_log(visit.scope, row)
+        return self._rendering.page(
+            visit.request,
+            "husk.html" if row.status is IncidentStatus.REDIRECTED else "incident.html",
+            tenant=visit.tenant,
+            row=queue_row(card, visit.now),
+            header=card.header,
+            facts=card.facts,
+            story=tell([decode_alert(document) for document in documents], links, page=page, now=visit.now),
+            tactics=lit_tactics(card.facts.tactics) if card.facts.tactics else [],
+            last_activity=moment(card.facts.last_activity, visit.now),
+            created=moment(row.created, visit.now),
+            history=history(entries, visit.now),
+            history_length=len(entries),
+        )
+
+
+def _number(written: str, otherwise: TocsinError) -> int:
+    if not written.isascii() or not written.isdigit() or len(written) > 18:
+        raise otherwise
+    return int(written)

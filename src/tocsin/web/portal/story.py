@@ -1,0 +1,245 @@
+"""The page of one incident: its alerts as a timeline, each with why it is here, and what they have in common.
+
+Reads nothing itself; texts stay as the sensors wrote them until the templates show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from tocsin.correlation.engine import Link, Merge
+from tocsin.correlation.explain import explain
+from tocsin.documents import AlertDocument
+from tocsin.senders import REGISTRY
+from tocsin.stores.sqlite.reading import LogRow
+from tocsin.ticks import parse_ticks
+from tocsin.web.portal.graph import Drawing, Told, draw
+from tocsin.web.portal.text import Moment, counted, moment, plain, span
+from tocsin.web.portal.things import GROUPS, Thing, ThingCount, command_lines, count_things, things_of
+
+ALERTS_PAGE: Final = 100
+COMMAND_LINES_MAX: Final = 3
+HISTORY_MAX: Final = 100
+FOLDED_MIN: Final = 3
+"""Fewer repetitions than this are shown in full."""
+
+# ATT&CK's own order, from the first look to the damage.
+TACTICS: Final = (
+    "reconnaissance", "resource-development", "initial-access", "execution", "persistence", "privilege-escalation",
+    "defense-evasion", "credential-access", "discovery", "lateral-movement", "collection", "command-and-control",
+    "exfiltration", "impact",
+)  # fmt: skip
+_OPENED: Final = "Opened this incident."
+_OPENED_ANOTHER: Final = "Opened an incident of its own, which was later merged into this one."
+_SENSORS: Final = {sender.prefix: sender.title for sender in REGISTRY.values()}
+
+
+class Phrase(msgspec.Struct, frozen=True):
+    """A part of a sentence; `told` marks what a sensor wrote, the rest is ours."""
+
+    text: str
+    told: bool = False
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an alert stands in the timeline."""
+
+    number: int
+    alert_id: str
+    title: str
+    page: int
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why an alert joined, or what it merged. `percent` is the score, `earlier` the alert that it was tied to, None
+    where that one is not in this incident (any more)."""
+
+    phrases: tuple[Phrase, ...]
+    percent: int
+    is_merge: bool
+    earlier: Place | None
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert of the timeline. `gap` is the time since the one before, empty for short ones. `opened` is a sentence
+    about an alert that joined nothing, else empty."""
+
+    number: int
+    document: AlertDocument
+    sensor: str
+    began: Moment
+    lasted: str
+    gap: str
+    groups: tuple[tuple[str, tuple[Thing, ...]], ...]
+    commands: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    opened: str
+
+
+class Run(msgspec.Struct, frozen=True):
+    """An alert and, folded, those of the same title and sensor that follow it; `over` is how long they went on."""
+
+    first: Step
+    rest: tuple[Step, ...]
+    over: str
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One entry of the history in words; `remarks` are further sentences."""
+
+    at: Moment
+    actor: str
+    told: str
+    remarks: tuple[str, ...]
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of an incident that its alerts tell."""
+
+    runs: tuple[Run, ...]
+    page: int
+    pages: int
+    alerts: int
+    groups: tuple[tuple[str, tuple[ThingCount, ...]], ...]
+    techniques: tuple[tuple[str, int], ...]
+    drawing: Drawing | None
+
+
+class _Read(msgspec.Struct, frozen=True):
+    number: int
+    began: int
+    document: AlertDocument
+    things: list[Thing]
+
+
+def tell(
+    documents: Sequence[AlertDocument], links: Mapping[int, Sequence[Link | Merge]], *, page: int, now: int
+) -> Story:
+    """The story of an incident, one page of its timeline. Alerts are in the order in which things happened."""
+    read = [
+        _Read(int(each.alert_id[2:]), parse_ticks(each.first_activity), each, things_of(each)) for each in documents
+    ]
+    read.sort(key=lambda each: (each.began, each.number))
+    pages = max(1, -(-len(read) // ALERTS_PAGE))
+    page = min(max(1, page), pages)
+    places = {
+        each.number: Place(each.number, each.document.alert_id, each.document.title, index // ALERTS_PAGE + 1)
+        for index, each in enumerate(read)
+    }
+    first = (page - 1) * ALERTS_PAGE
+    alone = {each.number for each in read if not any(isinstance(edge, Link) for edge in links.get(each.number, ()))}
+    opener = min(alone, default=0)  # merges go into the older incident, whose first alert has the least number
+    steps = []
+    for index in range(first, min(first + ALERTS_PAGE, len(read))):
+        before = read[index - 1].began if index else read[index].began
+        number = read[index].number
+        opened = (_OPENED if number == opener else _OPENED_ANOTHER) if number in alone else ""
+        steps.append(_step(read[index], before, opened, [_reason(edge, places) for edge in links.get(number, ())], now))
+    techniques: dict[str, int] = {}
+    for each in read:
+        for technique in each.document.mitre_techniques:
+            techniques[technique] = techniques.get(technique, 0) + 1
+    return Story(
+        runs=tuple(_runs(steps)),
+        page=page,
+        pages=pages,
+        alerts=len(read),
+        groups=tuple((group, tuple(things)) for group, things in count_things(each.things for each in read)),
+        techniques=tuple(sorted(techniques.items(), key=lambda pair: -pair[1])),
+        drawing=draw([Told(each.document.title, each.document.severity, each.things) for each in read]),
+    )
+
+
+def _runs(steps: Sequence[Step]) -> list[Run]:
+    runs = []
+    for _, group in groupby(steps, key=lambda step: (step.document.title, step.document.service_source)):
+        first, *rest = group
+        if len(rest) < FOLDED_MIN:
+            runs += [Run(each, (), "") for each in (first, *rest)]
+        else:
+            length = parse_ticks(rest[-1].document.first_activity) - parse_ticks(first.document.first_activity)
+            runs.append(Run(first, tuple(rest), span(length)))
+    return runs
+
+
+def _step(read: _Read, before: int, opened: str, reasons: Sequence[Reason], now: int) -> Step:
+    document = read.document
+    length = parse_ticks(document.last_activity) - read.began
+    by_group = {group: tuple(thing for thing in read.things if thing.group == group) for group in GROUPS}
+    return Step(
+        number=read.number,
+        document=document,
+        sensor=_SENSORS.get(document.alert_id[:2], ""),
+        began=moment(read.began, now),
+        lasted=span(length) if length >= 10_000_000 else "",
+        gap=span(read.began - before) if read.began - before >= 600_000_000 else "",
+        groups=tuple((group, things) for group, things in by_group.items() if things),
+        commands=tuple(command_lines(document, COMMAND_LINES_MAX)),
+        reasons=tuple(reasons),
+        opened=opened,
+    )
+
+
+def _reason(edge: Link | Merge, places: Mapping[int, Place]) -> Reason:
+    return Reason(
+        phrases=phrases(explain(edge), [each.text for each in edge.evidence]),
+        percent=round(min(edge.score, 0.99) * 100),
+        is_merge=isinstance(edge, Merge),
+        earlier=places.get(edge.earlier_alert_number),
+    )
+
+
+def phrases(sentence: str, told: Sequence[str]) -> tuple[Phrase, ...]:
+    """The sentence cut so that what sensors wrote stands apart, in the order in which it occurs."""
+    parts: list[Phrase] = []
+    place = 0
+    for text in told:
+        start = sentence.find(f" {text} seen ", place) if text else -1
+        if start < 0:
+            continue
+        parts += [Phrase(sentence[place : start + 1]), Phrase(text, told=True)]
+        place = start + 1 + len(text)
+    parts.append(Phrase(sentence[place:]))
+    opening = parts[0].text
+    return (Phrase(opening[:1].upper() + opening[1:]), *parts[1:])
+
+
+def lit_tactics(tactics: Sequence[str]) -> list[tuple[str, bool]]:
+    """ATT&CK's tactics in their order, each with whether it was seen; others that were seen come last."""
+    seen = set(tactics)
+    return [(tactic, tactic in seen) for tactic in TACTICS] + [(each, True) for each in tactics if each not in TACTICS]
+
+
+class _Detail(msgspec.Struct, frozen=True, rename="camel"):
+    alerts: tuple[int, ...] = ()
+    merged: tuple[int, ...] = ()
+    kept_apart: tuple[str, ...] = ()
+    into: int = 0
+
+
+_detail_decoder = msgspec.json.Decoder(_Detail)
+
+
+def history(log: Sequence[LogRow], now: int) -> tuple[Change, ...]:
+    """The newest entries of the change log in words, newest first."""
+    return tuple(_change(entry, now) for entry in reversed(log[-HISTORY_MAX:]))
+
+
+def _change(entry: LogRow, now: int) -> Change:
+    try:
+        detail = _detail_decoder.decode(entry.detail)
+    except msgspec.DecodeError:
+        detail = _Detail()
+    alerts = counted(len(detail.alerts), "alert")
+    told = {
+        "opened": f"Opened with {alerts}",
+        "alerts-joined": f"{alerts} joined" if detail.alerts else "Changed",
+        "redirected": f"Merged into incident {detail.into}",
+    }.get(entry.action, plain(entry.action.replace("-", " ").capitalize()))
+    if detail.merged:
+        told += ", which merged incident " + ", ".join(map(str, detail.merged)) + " into this one"
+    return Change(moment(entry.at, now), entry.actor, told, detail.kept_apart)
