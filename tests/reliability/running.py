@@ -26,7 +26,7 @@ from tocsin.stores.sqlite.connection import DATABASE_NAME, open_writer
 from tocsin.stores.sqlite.registry import Registry
 
 SERVING: Final = Path(__file__).with_name("serving.py")
-UNLIMITED: Final = "1000000000"
+UNLIMITED: Final = "1000000"
 
 
 class Credentials(msgspec.Struct, frozen=True):
