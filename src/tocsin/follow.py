@@ -81,6 +81,8 @@ class _Source:
         self._head = self.read_at(0, HEAD_BYTES) if self.packed else b""
 
     def close(self) -> None:
+        if self._plain is not None:
+            self._plain.close()
         self.handle.close()
 
     def read_at(self, offset: int, count: int) -> bytes:
@@ -179,6 +181,7 @@ class Follower:
                 f"the file that was read up to byte {position.offset} is gone, and {self._path} is another; "
                 "what was written to the old one after that cannot be read"
             )
+            self._last = None
         else:
             found.offset, found.line = position.offset, position.line
         self._source, self._resume = found, None
@@ -219,6 +222,7 @@ class Follower:
                 "what was written just before that cannot be read"
             )
             source.offset = source.line = 0
+            self._last = None
             return
         copy.offset, copy.line = source.offset, source.line
         source.close()

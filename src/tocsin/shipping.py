@@ -28,7 +28,7 @@ _TIMEOUT: Final = httpx.Timeout(120, connect=10)
 
 
 class Server(msgspec.Struct, frozen=True):
-    """Where to send and with which key. `authority` is a certificate file to trust beside the system's."""
+    """Where to send and with which key. `authority` is the certificate file to trust, None for the system's."""
 
     url: str
     key: str
@@ -95,11 +95,9 @@ _answers: Final = msgspec.json.Decoder(_Answer)
 
 
 def connect(authority: Path | None) -> httpx.Client:
-    """A client that trusts the system's authorities, and `authority` besides. Raises InvalidInput."""
+    """A client that trusts `authority` alone, or where it is None those of the system. Raises InvalidInput."""
     try:
-        context = ssl.create_default_context()
-        if authority is not None:
-            context.load_verify_locations(cafile=str(authority))
+        context = ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:
         raise InvalidInput(f"{authority} cannot be used as a certificate to trust: {error}") from None
     return httpx.Client(verify=context, timeout=_TIMEOUT, trust_env=False, follow_redirects=False)

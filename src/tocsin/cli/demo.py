@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -19,7 +20,7 @@ from tocsin import ticks
 from tocsin.access import Permission, Scope
 from tocsin.cli.demo_store import Marker, load_demo, read_marker
 from tocsin.cli.remote import AUTHORITY
-from tocsin.cli.screen import moment, say
+from tocsin.cli.screen import moment, own_name, say
 from tocsin.cli.serving import run_server
 from tocsin.cli.session import given, managing, settings_of
 from tocsin.config import Settings
@@ -69,7 +70,7 @@ def demo(
     chosen = _free_port(port)
     if chosen != port:
         say(f"Port {port} is taken; using {chosen}.")
-    run_server(settings_of(context, data_dir=data_dir, listen_host="127.0.0.1", listen_port=chosen), _greet)
+    run_server(msgspec.structs.replace(settings, listen_port=chosen), _greet)
 
 
 def _load(settings: Settings) -> None:
@@ -149,11 +150,11 @@ def _demo_app(registry: Registry, tenant: Tenant, secret: str) -> Application:
 def greeting(settings: Settings, url: str, tenant_guid: str, app_id: str, secret: str) -> list[str]:
     """What to do with a running demo. The lines indented by two spaces are shell commands that work as they are."""
     authority = shlex.quote(str((settings.data_dir / AUTHORITY).absolute()))
-    curl = f"curl --silent --show-error --cacert {authority}"
+    curl = f"curl --silent --show-error --write-out '\\n' --cacert {authority}"
     bearer = '--header "Authorization: Bearer $TOKEN"'
     scope = "https://api.security.microsoft.com/.default"
     since = ticks.format_ticks(ticks.now() - ticks.DAY)
-    folder = f"tocsin --data-dir {shlex.quote(str(settings.data_dir))}"
+    folder = f"{own_name()} --data-dir {shlex.quote(str(settings.data_dir.absolute()))}"
     return [
         f"The Tocsin demo listens on {url}",
         "",

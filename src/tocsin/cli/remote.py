@@ -39,7 +39,7 @@ def base_url(settings: Settings, url: str) -> str:
 
 
 def authority_of(settings: Settings, url: str, cacert: Path | None) -> Path | None:
-    """What to trust beside the system: as given, else the local authority where the server is local."""
+    """What to trust: as given, else the local authority where the server is local, else (None) the system's."""
     if cacert is not None or url:
         return cacert
     return settings.data_dir / AUTHORITY

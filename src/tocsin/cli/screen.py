@@ -9,9 +9,12 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -81,6 +84,15 @@ def show_json(content: Any) -> None:
     """Print JSON to stdout; characters that a terminal would obey are written as escapes."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     typer.echo(_UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def own_name() -> str:
+    """How this program is called in a command that is to be pasted: by name where the shell finds it, else by path."""
+    here = Path(sys.argv[0])
+    found = shutil.which("tocsin")
+    if here.name == "tocsin" and (found is None or Path(found).resolve() != here.resolve()):
+        return shlex.quote(str(here.absolute()))
+    return "tocsin"
 
 
 def say(text: str) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import signal
+import shlex
 from collections.abc import Callable
-from contextlib import suppress
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from tocsin import app, ticks
-from tocsin.cli.screen import say
+from tocsin.cli.remote import AUTHORITY
+from tocsin.cli.screen import own_name, say
 from tocsin.cli.session import managing, settings_of
 from tocsin.config import Settings
 from tocsin.errors import StoreError
@@ -55,40 +54,37 @@ def run_server(settings: Settings, greet: Callable[[Service], None]) -> None:
         announce(settings)
         greet(service)
 
-    # uvicorn raises the signal again once it has stopped; unhandled, SIGTERM would end us before the store is closed.
-    previous = signal.signal(signal.SIGTERM, _stop)
+    stopped = False
     try:
-        with suppress(KeyboardInterrupt):
-            app.serve(settings, on_ready)
+        app.serve(settings, on_ready)
+    except KeyboardInterrupt:
+        stopped = True
+    except SystemExit:  # uvicorn could not listen, or the store failed: said below in our own words
+        pass
     finally:
-        signal.signal(signal.SIGTERM, previous)
         withdraw(settings.data_dir)
-    if not running:
+    if not running and not stopped:
         raise StoreError(
             f"the server could not listen on {settings.listen_host}:{settings.listen_port}; see the lines above, "
             "or choose another --port"
         )
-    if running[0].writer.broken:
+    if any(service.writer.broken for service in running):
         raise StoreError("the server stopped after a failed write; check the disk, then start it anew")
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def _greet(service: Service) -> None:
-    data_dir, url = service.settings.data_dir, service.names.base_url
-    authority = data_dir / "tls" / "ca.pem"
+    data_dir, url = service.settings.data_dir.absolute(), service.names.base_url
+    authority, tocsin = shlex.quote(str(data_dir / AUTHORITY)), f"{own_name()} --data-dir {shlex.quote(str(data_dir))}"
     lines = (
         f"Tocsin listens on {url}",
         f"  certificate authority: {authority}",
         f"  ingest key of this machine: {data_dir / KEY_FILE}",
         "",
         "Next, in another terminal: let a client read, and send a file of alerts.",
-        f'  eval "$(tocsin --data-dir {data_dir} app create siem --permission Incident.Read.All)"',
-        f'  TOKEN=$(tocsin --data-dir {data_dir} token --app "$TOCSIN_APP_ID" --secret-env TOCSIN_APP_SECRET)',
+        f'  eval "$({tocsin} app create siem --permission Incident.Read.All)"',
+        f'  TOKEN=$({tocsin} token --app "$TOCSIN_APP_ID" --secret-env TOCSIN_APP_SECRET)',
         f"  curl --cacert {authority} -H \"Authorization: Bearer $TOKEN\" '{url}/api/incidents?$top=3'",
-        f"  tocsin --data-dir {data_dir} ingest --sender suricata /var/log/suricata/eve.json",
+        f"  {tocsin} ingest --sender suricata /var/log/suricata/eve.json",
     )
     typer.echo("\n".join(lines))
     say("Stop with Ctrl-C.")

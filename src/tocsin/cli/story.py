@@ -30,6 +30,7 @@ class _Account(msgspec.Struct, frozen=True, rename="camel"):
     entity_type: str
     account_name: str | None = None
     user_principal_name: str | None = None
+    mailbox_address: str | None = None
 
 
 class _Machine(msgspec.Struct, frozen=True, rename="camel"):
@@ -53,7 +54,8 @@ class Shown(msgspec.Struct, frozen=True):
     def users(self) -> list[str]:
         """Names of its accounts, in the order in which they came."""
         found = [msgspec.json.decode(raw, type=_Account) for alert in self.alerts for raw in alert.entities]
-        names = [each.user_principal_name or each.account_name for each in found if each.entity_type == "User"]
+        people = [each for each in found if each.entity_type in ("User", "Mailbox")]
+        names = [each.user_principal_name or each.account_name or each.mailbox_address for each in people]
         return list({name.lower(): name for name in reversed(names) if name}.values())[::-1]
 
     def first_activity(self) -> str:
