@@ -26,7 +26,11 @@ def spent_minute() -> Bucket:
 
 def test_remaining_counts_down_to_the_nearest_limit() -> None:
     bucket = Bucket()
-    assert [decide(bucket, tick, SMALL) for tick in range(3)] == [Allowed(2), Allowed(1), Allowed(0)]
+    assert [decide(bucket, tick, SMALL) for tick in range(3)] == [
+        Allowed(2, SMALL[0], 10),
+        Allowed(1, SMALL[0], 10),
+        Allowed(0, SMALL[0], 10),
+    ]
 
 
 def test_the_51st_call_of_a_minute_is_denied_until_the_first_is_a_minute_old() -> None:
@@ -40,7 +44,7 @@ def test_a_denied_call_costs_nothing() -> None:
     bucket = spent_minute()
     for second in range(60):
         assert isinstance(decide(bucket, second * SECOND, LIMITS), Denied)
-    assert decide(bucket, MINUTE, LIMITS) == Allowed(49)
+    assert decide(bucket, MINUTE, LIMITS) == Allowed(49, MINUTE_LIMIT, 60)
 
 
 def test_the_hour_limit_denies_what_the_minute_limit_allows() -> None:
@@ -80,7 +84,11 @@ def test_the_header_stops_at_300_and_the_message_does_not() -> None:
 def test_a_clock_that_goes_back_overspends_nothing() -> None:
     bucket = Bucket()
     moments = [100 * SECOND, 60 * SECOND, 70 * SECOND]
-    assert [decide(bucket, moment, SMALL) for moment in moments] == [Allowed(2), Allowed(1), Allowed(0)]
+    assert [decide(bucket, moment, SMALL) for moment in moments] == [
+        Allowed(2, SMALL[0], 10),
+        Allowed(1, SMALL[0], 10),
+        Allowed(0, SMALL[0], 10),
+    ]
     denied = decide(bucket, 50 * SECOND, SMALL)
     assert denied == Denied(60, SMALL[0])
     assert isinstance(decide(bucket, 110 * SECOND, SMALL), Allowed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from house import Bench, HandClock, native, shared_url
 from tocsin.documents import AlertDocument, IncidentHeader, decode_alert, decode_header, decode_rest
-from tocsin.errors import InvalidInput, NotFound, Redirected
+from tocsin.errors import InvalidChange, NotFound, Redirected
 from tocsin.model import AlertStatus, Classification, Determination, IncidentStatus
 from tocsin.stores.sqlite.reading import LogRow
 from tocsin.ticks import DAY, format_ticks
@@ -29,7 +28,7 @@ ACTOR = "desk (app-1)"
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path, HandClock())
 
 
@@ -229,7 +228,7 @@ def test_what_people_wrote_stays_through_joins_and_moves_along_in_a_merge(bench:
 def test_a_change_of_a_husk_names_where_it_went(bench: Bench) -> None:
     two_incidents(bench)
     merge_two(bench)
-    with pytest.raises(Redirected, match="^Incident 2 was merged into incident 1 ") as caught:
+    with pytest.raises(Redirected, match=r"^Incident 2 was merged into incident 1 ") as caught:
         patch(bench, 2, status=IncidentStatus.RESOLVED)
     assert caught.value.incident_id == 1
 
@@ -250,7 +249,7 @@ def test_a_change_of_a_husk_names_where_it_went(bench: Bench) -> None:
 def test_values_that_no_incident_may_have_are_refused_by_name(bench: Bench, changes: Any, named: str) -> None:
     bench.ingest(native(1))
     before = bench.reader.get_incident(bench.scope, 1)
-    with pytest.raises(InvalidInput, match=f"^{named}: "):
+    with pytest.raises(InvalidChange, match=f"^{named}: "):
         patch(bench, 1, **changes)
     assert bench.reader.get_incident(bench.scope, 1) == before
 
@@ -259,7 +258,7 @@ def test_all_comments_together_are_bounded(bench: Bench) -> None:
     bench.ingest(native(1))
     for _ in range(COMMENTS_CHARACTERS_MAX // COMMENT_CHARACTERS_MAX):
         patch(bench, 1, comment="x" * COMMENT_CHARACTERS_MAX)
-    with pytest.raises(InvalidInput, match="together"):
+    with pytest.raises(InvalidChange, match="together"):
         patch(bench, 1, comment="x" * COMMENT_CHARACTERS_MAX)
 
 

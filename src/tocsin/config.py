@@ -34,10 +34,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 10 * 1024 * 1024
     request_alerts_max: Annotated[int, Meta(description="Most alerts taken in one request.", ge=1)] = 20_000
     quota_per_minute: Annotated[
-        int, Meta(description="Calls of the incidents API per minute, for each application and tenant.", ge=1)
+        int,
+        Meta(description="Lists, and as many updates, a minute, for each application and tenant.", ge=1, le=1_000_000),
     ] = 50
+    quota_get_per_minute: Annotated[
+        int,
+        Meta(description="Reads of single incidents a minute, for each application and tenant.", ge=1, le=1_000_000),
+    ] = 100
     quota_per_hour: Annotated[
-        int, Meta(description="Calls of the incidents API per hour, for each application and tenant.", ge=1)
+        int,
+        Meta(
+            description="Lists, and as many single reads, and as many updates, an hour, for each of them.",
+            ge=1,
+            le=1_000_000,
+        ),
     ] = 1500
     retention_days: Annotated[
         int, Meta(description="Days an incident is kept after its last change, for tenants without their own.", ge=1)

@@ -19,6 +19,10 @@ class InvalidInput(TocsinError):
     """A request, a setting or an argument is wrong in the way the text says."""
 
 
+class InvalidChange(InvalidInput):
+    """A change that cannot be made as it was asked for; the text names each property that is wrong."""
+
+
 class TooLarge(TocsinError):
     """An input is over its configured bound; nothing of it was kept."""
 

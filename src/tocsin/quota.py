@@ -49,9 +49,14 @@ class Bucket:
 
 
 class Allowed(msgspec.Struct, frozen=True):
-    """The call may go on and was counted. `remaining`: calls that could follow at once."""
+    """The call may go on and was counted. `remaining`: calls that could follow at once.
+
+    `limit` is the one that allows the fewest, and `reset_after` the whole seconds until it allows one more.
+    """
 
     remaining: int
+    limit: Limit
+    reset_after: int
 
 
 class Denied(msgspec.Struct, frozen=True):
@@ -108,10 +113,17 @@ def decide(bucket: Bucket, now_ticks: int, limits: Limits) -> Decision:
     if longest_wait:
         return Denied(-(-longest_wait // SECOND), binding)
     moments.append(now)
-    remaining = min(limit.calls - _spent(moments, now - limit.period_seconds * SECOND) for limit in limits)
+    allowed = _allowed(moments, now, limits)
     while len(moments) > max(limit.calls for limit in limits):
         moments.popleft()
-    return Allowed(remaining)
+    return allowed
+
+
+def _allowed(moments: deque[int], now: int, limits: Limits) -> Allowed:
+    spent = [_spent(moments, now - limit.period_seconds * SECOND) for limit in limits]
+    remaining, index = min((limit.calls - spent[index], index) for index, limit in enumerate(limits))
+    free_at = moments[-spent[index]] + limits[index].period_seconds * SECOND
+    return Allowed(remaining, limits[index], -(-(free_at - now) // SECOND))
 
 
 def _spent(moments: deque[int], since: int) -> int:

@@ -14,7 +14,8 @@ from tocsin.identity.names import service_names
 from tocsin.identity.people import Tenant
 from tocsin.identity.signing import load_signing_keys
 from tocsin.identity.tokens import Tokens
-from tocsin.quotas import Quotas
+from tocsin.quota import Allowed
+from tocsin.quotas import Operation, Quotas
 from tocsin.retention import Housekeeping, cutoff
 from tocsin.search import Search
 from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, open_writer
@@ -45,7 +46,9 @@ class Service:
         self.tokens = Tokens(self.keys, self.names, self.registry, settings.token_minutes)
         self.issuer = Issuer(self.registry, self.tokens, self.names)
         self.housekeeping = Housekeeping(settings)
-        self._quotas = Quotas(settings.quota_per_minute, settings.quota_per_hour)
+        per_minute = dict.fromkeys(Operation, settings.quota_per_minute)
+        per_minute[Operation.GET] = settings.quota_get_per_minute
+        self._quotas = Quotas(per_minute, settings.quota_per_hour)
         self._tenants: FreshCache[Tenant] = FreshCache(1024)
         limits = Limits(incident_alerts_max=settings.incident_alerts_max)
         committer = Committer(WriteStore(connection), clock, limits, settings.retention_days)
@@ -70,6 +73,6 @@ class Service:
         """The tenant's retention cut-off, in ticks."""
         return cutoff(self.clock(), tenant.retention_days or self.settings.retention_days)
 
-    def spend(self, principal: Principal, operation: str) -> None:
-        """Count a call of an operation against the caller's quota. Raises QuotaExceeded."""
-        self._quotas.spend((principal.tenant_id, principal.app_id, operation), time.monotonic_ns() // 100)
+    def spend(self, principal: Principal, operation: Operation) -> Allowed:
+        """Count a call of an operation against the caller's quota and say what is left. Raises QuotaExceeded."""
+        return self._quotas.spend((principal.tenant_id, principal.app_id, operation), time.monotonic_ns() // 100)

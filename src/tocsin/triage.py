@@ -27,7 +27,7 @@ from tocsin.documents import (
     encode_rest,
     stamp_of,
 )
-from tocsin.errors import InvalidInput, NotFound, Redirected
+from tocsin.errors import InvalidChange, NotFound, Redirected
 from tocsin.model import AlertStatus, Classification, Determination, IncidentStatus
 from tocsin.stores.sqlite.writing import Counters, LiveIncident, LogEntry, NewAlert, WriteStore
 from tocsin.ticks import format_ticks
@@ -80,7 +80,7 @@ def update_incident(
     """Change an incident in the open transaction. `clock` and `not_before` (the retention cut-off) are ticks.
 
     Resolving it resolves its alerts, assigning it assigns them (the portal's rules); opening it again or unassigning
-    it leaves them. Raises NotFound, InvalidInput, and Redirected for a husk.
+    it leaves them. Raises NotFound, InvalidChange, and Redirected for a husk.
     """
     live = _changeable(store, tenant_id, incident_id, not_before)
     _check(changes)
@@ -115,7 +115,7 @@ def update_alert(
     """Change one alert, and with it its incident's `lastUpdateTime`, in the open transaction.
 
     Resolving the last open alert of an incident resolves the incident (observed: section 6.2). Raises NotFound,
-    InvalidInput.
+    InvalidChange.
     """
     alert = store.get_alert(tenant_id, alert_number)
     live = _changeable(store, tenant_id, alert.incident_id, not_before)
@@ -166,10 +166,10 @@ def _survivor(store: WriteStore, tenant_id: int, husk: LiveIncident) -> int:
 
 
 def _check(changes: IncidentChanges | AlertChanges) -> None:
-    """Raise InvalidInput for a value that no incident may have."""
+    """Raise InvalidChange for a value that no incident may have."""
     if isinstance(changes, IncidentChanges):
         if changes.status is IncidentStatus.REDIRECTED:
-            raise InvalidInput("status: 'Redirected' is set by merging alone and cannot be set by hand")
+            raise InvalidChange("status: 'Redirected' is set by merging alone and cannot be set by hand")
         if changes.tags is not UNSET:
             _check_tags(changes.tags)
     if isinstance(changes.assigned_to, str):
@@ -180,18 +180,18 @@ def _check(changes: IncidentChanges | AlertChanges) -> None:
 
 def _check_tags(tags: Sequence[str]) -> None:
     if len(tags) > TAGS_MAX:
-        raise InvalidInput(f"tags: {len(tags)} are more than the {TAGS_MAX} an incident may have")
+        raise InvalidChange(f"tags: {len(tags)} are more than the {TAGS_MAX} an incident may have")
     for tag in tags:
         _check_text("tags", tag, TAG_CHARACTERS_MAX)
 
 
 def _check_text(name: str, text: str, characters_max: int) -> None:
     if not text.strip():
-        raise InvalidInput(f"{name}: a text without any visible character says nothing")
+        raise InvalidChange(f"{name}: a text without any visible character says nothing")
     if len(text) > characters_max:
-        raise InvalidInput(f"{name}: {len(text)} characters are more than the {characters_max} it may have")
+        raise InvalidChange(f"{name}: {len(text)} characters are more than the {characters_max} it may have")
     if "\0" in text:
-        raise InvalidInput(f"{name}: the character U+0000 cannot be stored")
+        raise InvalidChange(f"{name}: the character U+0000 cannot be stored")
 
 
 def _with_changes(header: IncidentHeader, changes: IncidentChanges) -> IncidentHeader:
@@ -287,7 +287,7 @@ def _commented(header: IncidentHeader, text: str, actor: str, stamp: int) -> Inc
 def _appended(comments: tuple[CommentDocument, ...], text: str, actor: str, stamp: int) -> tuple[CommentDocument, ...]:
     written = sum(len(each.comment) for each in comments)
     if written + len(text) > COMMENTS_CHARACTERS_MAX:
-        raise InvalidInput(
+        raise InvalidChange(
             f"comment: the comments together would have more than {COMMENTS_CHARACTERS_MAX} characters "
             f"({written} are there)"
         )

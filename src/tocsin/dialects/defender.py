@@ -13,10 +13,12 @@ import msgspec
 
 from tocsin.errors import (
     Forbidden,
+    InvalidChange,
     InvalidInput,
     InvalidQuery,
     NotFound,
     QuotaExceeded,
+    Redirected,
     Refused,
     StorageFull,
     TocsinError,
@@ -24,6 +26,7 @@ from tocsin.errors import (
     Unauthenticated,
     Unavailable,
 )
+from tocsin.quota import Allowed
 
 PAGE_MAX: Final = 100
 CONTENT_TYPE: Final = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8"
@@ -36,7 +39,9 @@ _ERRORS: Final[tuple[tuple[type[TocsinError], int, str], ...]] = (
     (NotFound, 404, "ResourceNotFound"),
     (TooLarge, 413, "RequestTooLarge"),
     (Refused, 422, "InvalidInput"),
+    (InvalidChange, 400, "InvalidRequestBody"),
     (InvalidInput, 400, "InvalidInput"),
+    (Redirected, 400, "BadRequest"),
     (QuotaExceeded, 429, "429"),
     (StorageFull, 507, "InsufficientStorage"),
     (Unavailable, 503, "ServiceUnavailable"),
@@ -65,11 +70,15 @@ def error_answer(error: TocsinError) -> ErrorAnswer:
     headers: dict[str, str] = {}
     if isinstance(error, InvalidQuery):
         message = f"The query specified in the URI is not valid. {message}"
+    elif isinstance(error, InvalidChange):
+        message = f"Request body is incorrect: {message}."
     elif isinstance(error, Unauthenticated):
         message = UNAUTHORIZED
         headers["www-authenticate"] = "Bearer"
     elif isinstance(error, QuotaExceeded | Unavailable):
         headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, QuotaExceeded):
+        headers.update({"ratelimit-remaining": "0", "ratelimit-reset": str(error.retry_after)})
     return ErrorAnswer(status, error_body(code, message), {**headers, **HEADERS})
 
 
@@ -81,6 +90,18 @@ def internal_error() -> ErrorAnswer:
 def error_body(code: str, message: str) -> bytes:
     """The error envelope; `target` is a fresh id to quote."""
     return msgspec.json.encode({"error": {"code": code, "message": message, "target": str(uuid.uuid4())}})
+
+
+def quota_headers(allowed: Allowed) -> dict[str, str]:
+    """What is left of the caller's quota for this operation, in the names of the IETF's draft (RateLimit fields).
+
+    `ratelimit-reset` is in seconds: when the limit that is nearest to its end has room for one call more.
+    """
+    return {
+        "ratelimit-limit": str(allowed.limit.calls),
+        "ratelimit-remaining": str(allowed.remaining),
+        "ratelimit-reset": str(allowed.reset_after),
+    }
 
 
 def incident_uri(portal_url: str, tenant_guid: str, incident_id: int) -> str:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tocsin import triage
 from tocsin.access import Permission, Principal
 from tocsin.dialects import defender
+from tocsin.dialects.defender_updates import BODY_BYTES_MAX, parse_update
 from tocsin.errors import InvalidInput
 from tocsin.identity.credentials import credentials
 from tocsin.odata import INCIDENT_OPTIONS, parse_options
+from tocsin.quota import Allowed
+from tocsin.quotas import Operation
 from tocsin.search import Render
 from tocsin.service import Service
 from tocsin.stores.sqlite.reading import IncidentRow
+from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import answering
+from tocsin.web.bodies import read_body
 
 READERS = (Permission.READ, Permission.READ_WRITE)
 
@@ -27,7 +34,7 @@ def api_routes(service: Service) -> list[Route]:
     @answering
     async def list_incidents(request: Request) -> Response:
         principal = caller(service, request, *READERS)
-        service.spend(principal, "list")
+        allowed = service.spend(principal, Operation.LIST)
         query = parse_options(request.scope["query_string"], INCIDENT_OPTIONS)
         scope, tenant = principal.scope(), service.tenant(principal.tenant_id)
         incidents = service.search.page(
@@ -40,21 +47,33 @@ def api_routes(service: Service) -> list[Route]:
             not_before=service.not_before(tenant),
         )
         body = defender.incident_page(service.names.base_for(request.headers.get("host", "")), incidents)
-        return Response(body, headers=defender.HEADERS)
+        return Response(body, headers=_headers(allowed))
 
     @answering
     async def get_incident(request: Request) -> Response:
         principal = caller(service, request, *READERS)
-        service.spend(principal, "get")
+        allowed = service.spend(principal, Operation.GET)
+        return one_incident(request, principal, _incident_id(request.path_params["incident_id"]), allowed)
+
+    @answering
+    async def update_incident(request: Request) -> Response:
+        principal = caller(service, request, Permission.READ_WRITE)
+        allowed = service.spend(principal, Operation.UPDATE)
+        incident_id = _incident_id(request.path_params["incident_id"])
+        changes = parse_update(await read_body(request, BODY_BYTES_MAX))
+        await change_incident(service, principal, incident_id, changes)
+        return one_incident(request, principal, incident_id, allowed)
+
+    def one_incident(request: Request, principal: Principal, incident_id: int, allowed: Allowed) -> Response:
         tenant = service.tenant(principal.tenant_id)
         incident = service.search.one(
             principal.scope(),
             _renderer(service, tenant.guid),
-            _incident_id(request.path_params["incident_id"]),
+            incident_id,
             not_before=service.not_before(tenant),
         )
         base_url = service.names.base_for(request.headers.get("host", ""))
-        return Response(defender.single_incident(base_url, incident), headers=defender.HEADERS)
+        return Response(defender.single_incident(base_url, incident), headers=_headers(allowed))
 
     @answering
     async def patch_collection(request: Request) -> Response:
@@ -69,6 +88,7 @@ def api_routes(service: Service) -> list[Route]:
         Route("/api/incidents", list_incidents, methods=["GET"]),
         Route("/api/incidents", patch_collection, methods=["PATCH"]),
         Route("/api/incidents/{incident_id}", get_incident, methods=["GET"]),
+        Route("/api/incidents/{incident_id}", update_incident, methods=["PATCH"]),
     ]
 
 
@@ -77,6 +97,37 @@ def caller(service: Service, request: Request, *any_of: Permission) -> Principal
     principal = service.tokens.authenticate(credentials(request.scope["headers"]), service.clock())
     principal.require(*any_of)
     return principal
+
+
+def actor_of(principal: Principal) -> str:
+    """Who did it, for people and for the change log: names may be given again, ids are not."""
+    return f"{principal.name} ({principal.app_id})"
+
+
+async def change_incident(
+    service: Service, principal: Principal, incident_id: int, changes: triage.IncidentChanges
+) -> None:
+    """Commit a change of an incident that the caller may see. Raises NotFound, InvalidChange, Redirected."""
+    tenant = service.tenant(principal.tenant_id)
+    not_before = service.not_before(tenant)
+    service.reader.get_incident(principal.scope(), incident_id, not_before=not_before)
+
+    def work(store: WriteStore) -> None:
+        triage.update_incident(
+            store,
+            principal.tenant_id,
+            incident_id,
+            changes,
+            actor=actor_of(principal),
+            clock=service.clock(),
+            not_before=not_before,
+        )
+
+    await asyncio.wrap_future(service.writer.perform(work))
+
+
+def _headers(allowed: Allowed) -> dict[str, str]:
+    return {**defender.HEADERS, **defender.quota_headers(allowed)}
 
 
 def _renderer(service: Service, tenant_guid: str) -> Render:

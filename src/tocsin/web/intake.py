@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections import Counter
 from typing import Final
 
@@ -13,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tocsin.access import Permission, Scope
-from tocsin.errors import InvalidInput, NotFound, TooLarge
+from tocsin.errors import InvalidInput, NotFound
 from tocsin.ingest import Delivery, LineResult, Result, read_delivery, read_line
 from tocsin.senders import REGISTRY, Sender
 from tocsin.service import Service
@@ -21,6 +20,7 @@ from tocsin.stores.sqlite.reading import RefusedInput
 from tocsin.ticks import format_ticks
 from tocsin.web.answers import answering
 from tocsin.web.api import caller
+from tocsin.web.bodies import read_body
 
 INLINE_BYTES_MAX: Final = 256 * 1024
 REFUSED_PAGE_MAX: Final = 1_000
@@ -99,39 +99,6 @@ def intake_routes(service: Service) -> list[Route]:
         Route("/ingest/refused/retry", retry_refused, methods=["POST"]),
         Route("/ingest/{sender}", ingest, methods=["POST"]),
     ]
-
-
-async def read_body(request: Request, bytes_max: int) -> bytes:
-    """The body, decompressed where it says gzip. Raises TooLarge before reading what is announced as too large."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > bytes_max:
-        raise TooLarge(f"the body has {announced} bytes and at most {bytes_max} are taken; send it in pieces")
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", "x-gzip"):
-        raise InvalidInput(f"content-encoding {encoding[:40]!r} is not taken; send plain or gzip")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > bytes_max:
-            raise TooLarge(f"the body is longer than the {bytes_max} bytes that are taken; send it in pieces")
-    return bytes(body) if encoding == "identity" else _gunzip(bytes(body), bytes_max)
-
-
-def _gunzip(packed: bytes, bytes_max: int) -> bytes:
-    plain = bytearray()
-    rest = packed
-    while rest:  # gzip members may follow each other, as `cat a.gz b.gz` makes them
-        member = zlib.decompressobj(wbits=31)
-        try:
-            plain += member.decompress(rest, bytes_max + 1 - len(plain))
-        except zlib.error as error:
-            raise InvalidInput(f"the body says gzip and is none: {error}") from None
-        if len(plain) > bytes_max or member.unconsumed_tail:
-            raise TooLarge(f"unpacked, the body is longer than the {bytes_max} bytes that are taken")
-        if not member.eof:
-            raise InvalidInput("the gzip body ends too early")
-        rest = member.unused_data
-    return bytes(plain)
 
 
 async def _commit(service: Service, delivery: Delivery) -> list[LineResult]:

@@ -1,0 +1,42 @@
+"""Reading request bodies: bounds before and after decompression."""
+
+from __future__ import annotations
+
+import zlib
+
+from starlette.requests import Request
+
+from tocsin.errors import InvalidInput, TooLarge
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """The body, decompressed where it says gzip. Raises TooLarge before reading what is announced as too large."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > bytes_max:
+        raise TooLarge(f"the body has {announced} bytes and at most {bytes_max} are taken; send it in pieces")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise InvalidInput(f"content-encoding {encoding[:40]!r} is not taken; send plain or gzip")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > bytes_max:
+            raise TooLarge(f"the body is longer than the {bytes_max} bytes that are taken; send it in pieces")
+    return bytes(body) if encoding == "identity" else _gunzip(bytes(body), bytes_max)
+
+
+def _gunzip(packed: bytes, bytes_max: int) -> bytes:
+    plain = bytearray()
+    rest = packed
+    while rest:  # gzip members may follow each other, as `cat a.gz b.gz` makes them
+        member = zlib.decompressobj(wbits=31)
+        try:
+            plain += member.decompress(rest, bytes_max + 1 - len(plain))
+        except zlib.error as error:
+            raise InvalidInput(f"the body says gzip and is none: {error}") from None
+        if len(plain) > bytes_max or member.unconsumed_tail:
+            raise TooLarge(f"unpacked, the body is longer than the {bytes_max} bytes that are taken")
+        if not member.eof:
+            raise InvalidInput("the gzip body ends too early")
+        rest = member.unused_data
+    return bytes(plain)
