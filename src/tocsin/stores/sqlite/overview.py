@@ -36,7 +36,7 @@ class Card(msgspec.Struct, frozen=True):
 class Tally(msgspec.Struct, frozen=True):
     """How much there is, merged incidents left out. `opened` counts by (UTC day since 1970, severity).
 
-    `whole` is False where there are more than COUNTED_MAX incidents and only the newest were counted.
+    `whole` is False where there are as many incidents as may be counted, so that older ones may be missing.
     """
 
     open_by_severity: dict[Severity, int]
@@ -49,8 +49,8 @@ class Tally(msgspec.Struct, frozen=True):
 class Overview:
     """Over the connection of a ReadStore, so that both can read one moment. One thread at a time."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: apsw.Connection, counted_max: int = COUNTED_MAX) -> None:
+        self._connection, self._counted_max = connection, counted_max
 
     def cards(self, rows: Sequence[IncidentRow]) -> list[Card]:
         """Header and facts of rows that the caller was given, in their order."""
@@ -85,7 +85,7 @@ class Overview:
                 open_by_severity[severity] = open_by_severity.get(severity, 0) + count
             if day >= 0:
                 opened[day, severity] = opened.get((day, severity), 0) + count
-        return Tally(open_by_severity, opened, incidents, alerts, seen < COUNTED_MAX)
+        return Tally(open_by_severity, opened, incidents, alerts, seen < self._counted_max)
 
     def _groups(self, scope: Scope, not_before: int, since: int) -> list[tuple[int, int, int, int, int]]:
         # The plus keeps last_update from choosing the index: rows are taken from the newest change downwards.
@@ -93,6 +93,6 @@ class Overview:
             "SELECT status, severity, day, count(*), sum(alert_count) FROM ("
             "SELECT status, severity, iif(created >= ?1, created / ?2, -1) AS day, alert_count FROM incident "
             "WHERE tenant_id = ?3 AND +last_update >= ?4 ORDER BY change DESC LIMIT ?5) GROUP BY 1, 2, 3",
-            (since, DAY, scope.tenant_id, not_before, COUNTED_MAX),
+            (since, DAY, scope.tenant_id, not_before, self._counted_max),
         )
         return [(int(a), int(b), int(c), int(d), int(e)) for a, b, c, d, e in rows]

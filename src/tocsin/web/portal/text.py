@@ -48,14 +48,17 @@ def span(gap: int) -> str:
     return f"{gap // SECOND} s"
 
 
-def visible(text: object, most: int = 0) -> Markup:
-    """A text as HTML, isolated from the direction of what stands around it; `most` above 0 cuts it there."""
+def visible(text: object, most: int = 0, *, counting: bool = True) -> Markup:
+    """A text as HTML, isolated from the direction of what stands around it.
+
+    `most` above 0 cuts it there, and `counting` says how much was cut.
+    """
     told = str(text)
     rest = len(told) - most if 0 < most < len(told) else 0
     shown = told[:most] if rest else told
     body = escape(shown) if shown.isprintable() else Markup("").join([_character(each) for each in shown])
-    tail = Markup('<span class="cut">… {} more characters</span>').format(f"{rest:,}") if rest else Markup("")
-    return Markup("<bdi>") + body + tail + Markup("</bdi>")
+    tail = Markup('<span class="cut">…{}</span>').format(f" {rest:,} more characters" if counting else "")
+    return Markup("<bdi>") + body + (tail if rest else Markup("")) + Markup("</bdi>")
 
 
 def _character(character: str) -> Markup:
