@@ -7,6 +7,7 @@ workloads come into this file and nowhere else.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -14,11 +15,24 @@ from tocsin.errors import Forbidden
 
 
 class Permission(StrEnum):
-    """What an application may be granted. The first two are the API's own (`seed.md`), the last is ours."""
+    """What an application may be granted. The first two are the API's own (`seed.md`), the next four are Graph's
+    (`incidents-api.md` 1.7), the last is ours."""
 
     READ = "Incident.Read.All"
     READ_WRITE = "Incident.ReadWrite.All"
+    SECURITY_INCIDENT_READ = "SecurityIncident.Read.All"
+    SECURITY_INCIDENT_READ_WRITE = "SecurityIncident.ReadWrite.All"
+    SECURITY_ALERT_READ = "SecurityAlert.Read.All"
+    SECURITY_ALERT_READ_WRITE = "SecurityAlert.ReadWrite.All"
     INGEST = "Alert.Ingest.All"
+
+
+# The two dialects speak of the same incidents, so their names for a permission are synonyms: either opens both.
+# An incident shows its alerts, so who reads incidents reads alerts; the alert names open nothing but alerts.
+WRITE_INCIDENTS: Final = (Permission.READ_WRITE, Permission.SECURITY_INCIDENT_READ_WRITE)
+READ_INCIDENTS: Final = (Permission.READ, Permission.SECURITY_INCIDENT_READ, *WRITE_INCIDENTS)
+WRITE_ALERTS: Final = (Permission.SECURITY_ALERT_READ_WRITE, *WRITE_INCIDENTS)
+READ_ALERTS: Final = (Permission.SECURITY_ALERT_READ, Permission.SECURITY_ALERT_READ_WRITE, *READ_INCIDENTS)
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -57,7 +71,8 @@ class Principal(msgspec.Struct, frozen=True):
             raise Forbidden(f"Missing application roles. API required roles: {needed}, application roles: {held}.")
 
     def scope(self) -> Scope:
-        """What this caller may see: an application with a read permission sees its whole tenant."""
-        if self.permissions.isdisjoint((Permission.READ, Permission.READ_WRITE)):
+        """What this caller may see: an application with a read permission sees its whole tenant. What of it is asked
+        for, incidents or alerts, is `require`'s question."""
+        if self.permissions.isdisjoint(READ_ALERTS):
             return Scope.nothing_of(self.tenant_id)
         return Scope.everything_of(self.tenant_id)

@@ -76,6 +76,47 @@ class Determination(StrEnum):
     LINE_OF_BUSINESS_APPLICATION = "LineOfBusinessApplication"
 
 
+class ServiceSource(StrEnum):
+    """The product families that Graph has a word for; `service_source` of an alert is free text and may be any
+    other (`service_source_of`)."""
+
+    UNKNOWN = "Unknown"
+    MICROSOFT_DEFENDER_FOR_ENDPOINT = "MicrosoftDefenderForEndpoint"
+    MICROSOFT_DEFENDER_FOR_IDENTITY = "MicrosoftDefenderForIdentity"
+    MICROSOFT_DEFENDER_FOR_CLOUD_APPS = "MicrosoftDefenderForCloudApps"
+    MICROSOFT_DEFENDER_FOR_OFFICE_365 = "MicrosoftDefenderForOffice365"
+    MICROSOFT_365_DEFENDER = "Microsoft365Defender"
+    AZURE_AD_IDENTITY_PROTECTION = "AzureAdIdentityProtection"
+    MICROSOFT_APP_GOVERNANCE = "MicrosoftAppGovernance"
+    DATA_LOSS_PREVENTION = "DataLossPrevention"
+    MICROSOFT_DEFENDER_FOR_CLOUD = "MicrosoftDefenderForCloud"
+    MICROSOFT_SENTINEL = "MicrosoftSentinel"
+    MICROSOFT_INSIDER_RISK_MANAGEMENT = "MicrosoftInsiderRiskManagement"
+    MICROSOFT_THREAT_INTELLIGENCE = "MicrosoftThreatIntelligence"
+    MICROSOFT_SECURITY_FOR_AI = "MicrosoftSecurityForAI"
+
+
+_SERVICE_SOURCES: Final = {
+    **{member.value.lower(): member for member in ServiceSource},
+    # Names that the same products have in `/api/incidents` and had in earlier years.
+    "microsoftdefenderatp": ServiceSource.MICROSOFT_DEFENDER_FOR_ENDPOINT,
+    "microsoftdefenderadvancedthreatprotection": ServiceSource.MICROSOFT_DEFENDER_FOR_ENDPOINT,
+    "officeatp": ServiceSource.MICROSOFT_DEFENDER_FOR_OFFICE_365,
+    "microsoftdefenderforoffice": ServiceSource.MICROSOFT_DEFENDER_FOR_OFFICE_365,
+    "azureatp": ServiceSource.MICROSOFT_DEFENDER_FOR_IDENTITY,
+    "microsoftcloudappsecurity": ServiceSource.MICROSOFT_DEFENDER_FOR_CLOUD_APPS,
+    "microsoftthreatprotection": ServiceSource.MICROSOFT_365_DEFENDER,
+    "microsoftdefenderxdr": ServiceSource.MICROSOFT_365_DEFENDER,
+    "aadidentityprotection": ServiceSource.AZURE_AD_IDENTITY_PROTECTION,
+    "azuresentinel": ServiceSource.MICROSOFT_SENTINEL,
+}
+
+
+def service_source_of(text: str) -> ServiceSource:
+    """The product family that this `service_source` names, in any case and with or without spaces; else UNKNOWN."""
+    return _SERVICE_SOURCES.get(text.lower().replace(" ", ""), ServiceSource.UNKNOWN)
+
+
 class Device(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A machine an alert is about. `mdatp_device_id` is 40 hex digits; empty means "not yet given one":
     ingest then derives a stable one from tenant and `device_dns_name`."""

@@ -6,11 +6,31 @@ from enum import StrEnum
 
 import pytest
 
-from tocsin.model import Classification, Determination, IncidentStatus, Severity
+from tocsin.model import AlertStatus, Classification, Determination, IncidentStatus, ServiceSource, Severity
 from tocsin.stores.codes import decode_enum, encode_enum
 
 KEPT: list[tuple[type[StrEnum], list[str]]] = [
     (IncidentStatus, ["Active", "InProgress", "Resolved", "Redirected"]),
+    (AlertStatus, ["New", "InProgress", "Resolved"]),
+    (
+        ServiceSource,
+        [
+            "Unknown",
+            "MicrosoftDefenderForEndpoint",
+            "MicrosoftDefenderForIdentity",
+            "MicrosoftDefenderForCloudApps",
+            "MicrosoftDefenderForOffice365",
+            "Microsoft365Defender",
+            "AzureAdIdentityProtection",
+            "MicrosoftAppGovernance",
+            "DataLossPrevention",
+            "MicrosoftDefenderForCloud",
+            "MicrosoftSentinel",
+            "MicrosoftInsiderRiskManagement",
+            "MicrosoftThreatIntelligence",
+            "MicrosoftSecurityForAI",
+        ],
+    ),
     (Severity, ["UnSpecified", "Informational", "Low", "Medium", "High"]),
     (Classification, ["Unknown", "FalsePositive", "TruePositive", "InformationalExpectedActivity"]),
     (

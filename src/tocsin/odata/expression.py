@@ -15,7 +15,10 @@ Value: TypeAlias = int | str | None
 
 
 class Field(StrEnum):
-    """What of an incident can be filtered by; the values are the attributes of `meaning.Row`."""
+    """What of an incident or alert can be filtered by; the values are the attributes of `meaning.Row`.
+
+    `SERVICE_SOURCE` is of alerts alone.
+    """
 
     LAST_UPDATE = "last_update"
     CREATED = "created"
@@ -25,6 +28,7 @@ class Field(StrEnum):
     CLASSIFICATION = "classification"
     DETERMINATION = "determination"
     ASSIGNED_TO = "assigned_to"
+    SERVICE_SOURCE = "service_source"
 
 
 class Operator(StrEnum):

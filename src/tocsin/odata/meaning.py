@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import ge, gt, le, lt
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol, assert_never, cast
 
-from tocsin.model import Classification, Determination, IncidentStatus, Severity
+from tocsin.model import AlertStatus, Classification, Determination, IncidentStatus, ServiceSource, Severity
 from tocsin.odata.expression import (
     And,
     Compare,
@@ -29,7 +29,7 @@ from tocsin.odata.expression import (
 
 
 class Row(Protocol):
-    """What a filter can ask of an incident. Times are ticks."""
+    """What a filter can ask of an incident, or of an alert, which has a `service_source` besides. Times are ticks."""
 
     @property
     def last_update(self) -> int: ...
@@ -38,7 +38,7 @@ class Row(Protocol):
     @property
     def incident_id(self) -> int: ...
     @property
-    def status(self) -> IncidentStatus: ...
+    def status(self) -> IncidentStatus | AlertStatus: ...
     @property
     def severity(self) -> Severity: ...
     @property
@@ -47,6 +47,18 @@ class Row(Protocol):
     def determination(self) -> Determination: ...
     @property
     def assigned_to(self) -> str | None: ...
+
+
+class AlertRow(Row, Protocol):
+    """An alert."""
+
+    @property
+    def service_source(self) -> ServiceSource: ...
+
+
+def _service_source(row: Row) -> Value:
+    # No property table of incidents has this field, so a filter that asks for it is asked of an alert.
+    return cast("AlertRow", row).service_source
 
 
 _READ: Final[dict[Field, Callable[[Row], Value]]] = {
@@ -58,6 +70,7 @@ _READ: Final[dict[Field, Callable[[Row], Value]]] = {
     Field.CLASSIFICATION: lambda row: row.classification,
     Field.DETERMINATION: lambda row: row.determination,
     Field.ASSIGNED_TO: lambda row: row.assigned_to,
+    Field.SERVICE_SOURCE: _service_source,
 }
 _ORDER: Final[dict[Operator, Callable[[int | str, int | str], bool]]] = {
     Operator.GT: gt,

@@ -42,6 +42,7 @@ _COLUMNS: Final = {
     Field.CLASSIFICATION: "classification",
     Field.DETERMINATION: "determination",
     Field.ASSIGNED_TO: "assigned_to",
+    Field.SERVICE_SOURCE: "service_source",
 }
 _NULLABLE: Final = frozenset({Field.ASSIGNED_TO})
 # IS and IS NOT are never null themselves, as eq and ne are not.

@@ -17,6 +17,7 @@ from tocsin.correlation.memory import IncidentFacts
 from tocsin.documents import IncidentHeader, decode_header, encode_header
 from tocsin.errors import NotFound
 from tocsin.stores.codes import encode_enum
+from tocsin.stores.sqlite.alerts import INSERT_SEARCH, search_row
 from tocsin.stores.sqlite.entities import EntityMemories
 
 LIVE_CACHE_MAX: Final = 10_000
@@ -252,11 +253,13 @@ class WriteStore:
         run = self.connection.executemany
         run("INSERT INTO alert_document (document_id, tenant_id, document, rest) VALUES (?, ?, ?, ?)", documents)
         run(_INSERT_ALERT, rows)
+        run(INSERT_SEARCH, [search_row(tenant_id, each.change, each.alert_number, each.document) for each in alerts])
 
     def move_out(self, tenant_id: int, incident_id: int, change: int) -> list[NewAlert]:
         """Mark all alerts of an incident superseded by `change` and give them as they were."""
         rows = self.connection.execute(
-            "SELECT alert_number, sender, identity, document, rest FROM alert JOIN alert_document USING (document_id) "
+            "SELECT alert_number, sender, identity, document, rest "
+            "FROM alert INDEXED BY alert_by_incident CROSS JOIN alert_document USING (document_id) "
             "WHERE alert.tenant_id = ? AND incident_id = ? AND superseded_by IS NULL",
             (tenant_id, incident_id),
         ).fetchall()
@@ -265,7 +268,8 @@ class WriteStore:
             for number, sender, identity, document, rest in map(_alert_columns, rows)
         ]
         self.connection.execute(
-            "UPDATE alert SET superseded_by = ? WHERE tenant_id = ? AND incident_id = ? AND superseded_by IS NULL",
+            "UPDATE alert INDEXED BY alert_by_incident SET superseded_by = ? "
+            "WHERE tenant_id = ? AND incident_id = ? AND superseded_by IS NULL",
             (change, tenant_id, incident_id),
         )
         return moved
