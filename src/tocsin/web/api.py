@@ -10,9 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tocsin import triage
-from tocsin.access import Permission, Principal
+from tocsin.access import READ_INCIDENTS, WRITE_INCIDENTS, Permission, Principal
 from tocsin.dialects import defender
-from tocsin.dialects.defender_updates import BODY_BYTES_MAX, parse_update
+from tocsin.dialects.defender_updates import parse_update
+from tocsin.dialects.patching import BODY_BYTES_MAX
 from tocsin.errors import InvalidInput
 from tocsin.identity.credentials import credentials
 from tocsin.odata import INCIDENT_OPTIONS, parse_options
@@ -25,15 +26,13 @@ from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import answering
 from tocsin.web.bodies import read_body
 
-READERS = (Permission.READ, Permission.READ_WRITE)
-
 
 def api_routes(service: Service) -> list[Route]:
     """Routes under `/api`."""
 
     @answering
     async def list_incidents(request: Request) -> Response:
-        principal = caller(service, request, *READERS)
+        principal = caller(service, request, *READ_INCIDENTS)
         allowed = service.spend(principal, Operation.LIST)
         query = parse_options(request.scope["query_string"], INCIDENT_OPTIONS)
         scope, tenant = principal.scope(), service.tenant(principal.tenant_id)
@@ -51,13 +50,13 @@ def api_routes(service: Service) -> list[Route]:
 
     @answering
     async def get_incident(request: Request) -> Response:
-        principal = caller(service, request, *READERS)
+        principal = caller(service, request, *READ_INCIDENTS)
         allowed = service.spend(principal, Operation.GET)
         return one_incident(request, principal, _incident_id(request.path_params["incident_id"]), allowed)
 
     @answering
     async def update_incident(request: Request) -> Response:
-        principal = caller(service, request, Permission.READ_WRITE)
+        principal = caller(service, request, *WRITE_INCIDENTS)
         allowed = service.spend(principal, Operation.UPDATE)
         incident_id = _incident_id(request.path_params["incident_id"])
         changes = parse_update(await read_body(request, BODY_BYTES_MAX))
@@ -80,7 +79,7 @@ def api_routes(service: Service) -> list[Route]:
         """`seed.md` prints `PATCH /api/incidents?$top=10` as its example: without a body it answers like the GET."""
         async for chunk in request.stream():
             if chunk:
-                caller(service, request, *READERS)
+                caller(service, request, *READ_INCIDENTS)
                 return _patch_needs_id()
         return await list_incidents(request)
 
