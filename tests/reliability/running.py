@@ -25,7 +25,7 @@ from tocsin.identity.credentials import hash_secret, new_ingest_key, new_secret
 from tocsin.stores.sqlite.connection import DATABASE_NAME, open_writer
 from tocsin.stores.sqlite.registry import Registry
 
-SERVING: Final = Path(__file__).with_name("serving.py")
+KILLABLE: Final = Path(__file__).with_name("killable.py")
 UNLIMITED: Final = "1000000"
 
 
@@ -62,7 +62,7 @@ class ServerProcess:
 
     def __init__(self, data_dir: Path, *flags: str, **settings: object) -> None:
         self.data_dir, self.flags = data_dir, flags
-        self.port = _free_port()
+        self.port = free_port()
         self.who = make_ready(data_dir)
         self.url = f"{'http' if '--plain' in flags else 'https'}://127.0.0.1:{self.port}"
         chosen = {
@@ -87,7 +87,7 @@ class ServerProcess:
         read_end, write_end = os.pipe()
         with (self.data_dir / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(SERVING), "--ready-fd", str(write_end), *self.flags],
+                [sys.executable, str(KILLABLE), "--ready-fd", str(write_end), *self.flags],
                 env=self._environment,
                 pass_fds=(write_end,),
                 stdout=log,
@@ -170,7 +170,8 @@ def list_all(reader: httpx.Client) -> list[dict[str, Any]]:
             return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
