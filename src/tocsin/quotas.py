@@ -19,6 +19,9 @@ class Operation(StrEnum):
     LIST = "list"
     GET = "get"
     UPDATE = "update"
+    LIST_ALERTS = "list alerts"
+    GET_ALERT = "get alert"
+    UPDATE_ALERT = "update alert"
 
 
 class Quotas:

@@ -18,6 +18,7 @@ from tocsin.quota import Allowed
 from tocsin.quotas import Operation, Quotas
 from tocsin.retention import Housekeeping, cutoff
 from tocsin.search import Search
+from tocsin.stores.sqlite.alerts import AlertStore
 from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, open_writer
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.registry import Registry
@@ -41,13 +42,14 @@ class Service:
         Registry(connection).ensure_default_tenant(clock())
         self.keys = load_signing_keys(settings.data_dir, clock())
         self.registry = Registry(open_reader(path))
-        self.reader = ReadStore(open_reader(path))
+        reading = open_reader(path)
+        self.reader, self.alerts = ReadStore(reading), AlertStore(reading)
         self.search = Search(self.reader)
         self.tokens = Tokens(self.keys, self.names, self.registry, settings.token_minutes)
         self.issuer = Issuer(self.registry, self.tokens, self.names)
         self.housekeeping = Housekeeping(settings)
         per_minute = dict.fromkeys(Operation, settings.quota_per_minute)
-        per_minute[Operation.GET] = settings.quota_get_per_minute
+        per_minute[Operation.GET] = per_minute[Operation.GET_ALERT] = settings.quota_get_per_minute
         self._quotas = Quotas(per_minute, settings.quota_per_hour)
         self._tenants: FreshCache[Tenant] = FreshCache(1024)
         limits = Limits(incident_alerts_max=settings.incident_alerts_max)

@@ -52,13 +52,13 @@ def api_routes(service: Service) -> list[Route]:
     async def get_incident(request: Request) -> Response:
         principal = caller(service, request, *READ_INCIDENTS)
         allowed = service.spend(principal, Operation.GET)
-        return one_incident(request, principal, _incident_id(request.path_params["incident_id"]), allowed)
+        return one_incident(request, principal, incident_id_of(request.path_params["incident_id"]), allowed)
 
     @answering
     async def update_incident(request: Request) -> Response:
         principal = caller(service, request, *WRITE_INCIDENTS)
         allowed = service.spend(principal, Operation.UPDATE)
-        incident_id = _incident_id(request.path_params["incident_id"])
+        incident_id = incident_id_of(request.path_params["incident_id"])
         changes = parse_update(await read_body(request, BODY_BYTES_MAX))
         await change_incident(service, principal, incident_id, changes)
         return one_incident(request, principal, incident_id, allowed)
@@ -139,7 +139,8 @@ def _renderer(service: Service, tenant_guid: str) -> Render:
     return render
 
 
-def _incident_id(text: str) -> int:
+def incident_id_of(text: str) -> int:
+    """The incident id in a path. Raises InvalidInput."""
     if not text.isascii() or not text.isdigit() or len(text) > 19:
         raise InvalidInput(f"{text[:40]!r} is not an incident id: a positive whole number is needed")
     return int(text)
