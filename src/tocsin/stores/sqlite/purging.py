@@ -24,8 +24,11 @@ class Purge:
         rows = self._rows("SELECT tenant_id, coalesce(retention_days, 0) FROM tenant ORDER BY tenant_id")
         return [(tenant_id, days) for tenant_id, days in rows]
 
-    def incidents(self, tenant_id: int, before: int, most: int) -> int:
-        """Remove up to `most` incidents whose last change is before these ticks, oldest first, alerts first."""
+    def incidents(self, tenant_id: int, before: int, now: int, most: int) -> int:
+        """Remove up to `most` incidents whose last change is before these ticks, oldest first, alerts first.
+
+        Each removal takes a change number, as of `now`: a change feed tells of it.
+        """
         rows = self._rows(
             "SELECT change, incident_id, document_id FROM incident WHERE tenant_id = ? AND last_update < ? "
             "ORDER BY last_update LIMIT ?",
@@ -40,8 +43,41 @@ class Purge:
                 return gone  # the rest of a large incident goes in the next step; it is invisible already
             self._run("DELETE FROM incident WHERE tenant_id = ? AND change = ?", tenant_id, change)
             self._run("DELETE FROM incident_document WHERE document_id = ?", document_id)
+            self._note_removal(tenant_id, incident_id, now)
             gone += 1
         return gone
+
+    def _note_removal(self, tenant_id: int, incident_id: int, now: int) -> None:
+        (taken,) = self._rows(
+            "UPDATE tenant SET last_change = last_change + 1, last_stamp = max(last_stamp + 1, ?2) "
+            "WHERE tenant_id = ?1 RETURNING last_change, last_stamp",
+            tenant_id,
+            now,
+        )
+        change, at = taken
+        self._run("INSERT INTO incident_removed VALUES (?, ?, ?, ?)", tenant_id, change, incident_id, at)
+        self._run(
+            "INSERT INTO change_log (tenant_id, change, at, incident_id, actor, action, detail) "
+            "VALUES (?, ?, ?, ?, 'retention', 'removed', '{}')",
+            tenant_id,
+            change,
+            at,
+            incident_id,
+        )
+
+    def removals(self, tenant_id: int, before: int, most: int) -> int:
+        """Forget removals from before these ticks: a change feed that is further behind begins anew."""
+        rows = self._rows(
+            "SELECT change FROM incident_removed WHERE tenant_id = ? AND at < ? ORDER BY change LIMIT ?",
+            tenant_id,
+            before,
+            most,
+        )
+        if rows:
+            last = rows[-1][0]
+            self._run("DELETE FROM incident_removed WHERE tenant_id = ? AND change <= ?", tenant_id, last)
+            self._run("UPDATE tenant SET removals_since = ?2 WHERE tenant_id = ?1", tenant_id, last)
+        return len(rows)
 
     def _alerts(self, tenant_id: int, incident_id: int, most: int) -> int:
         rows = self._rows(
@@ -92,6 +128,9 @@ class Purge:
                 "DELETE FROM alert WHERE tenant_id = ? AND alert_number = ? AND change = ?", tenant_id, number, change
             )
             self._run("DELETE FROM alert_document WHERE document_id = ?", document_id)
+        if rows or alerts:
+            statement = "UPDATE tenant SET states_since = max(states_since, ?2) WHERE tenant_id = ?1"
+            self._run(statement, tenant_id, replaced_by)
         return len(rows) + len(alerts)
 
     def _last_change_before(self, tenant_id: int, before: int) -> int:

@@ -17,16 +17,13 @@ from tocsin.access import Scope
 from tocsin.correlation.engine import Link, LinkEvidence, Merge
 from tocsin.errors import NotFound
 from tocsin.model import Classification, Determination, IncidentStatus, Severity
-from tocsin.odata.expression import Expression, Field
+from tocsin.odata.expression import Expression
 from tocsin.odata.options import Order
 from tocsin.stores.codes import decode_enum
-from tocsin.stores.filters import Bounds, bounds, where
+from tocsin.stores.filters import where
+from tocsin.stores.sqlite.listing import COLUMNS, Selection, count_statement, page_statement
 
 PROBE_MAX: Final = 5_000
-_COLUMNS: Final = (
-    "incident_id, change, last_update, created, status, severity, classification, determination, assigned_to, "
-    "alert_count, document_id"
-)
 _evidence_decoder = msgspec.msgpack.Decoder(tuple[LinkEvidence, ...])
 
 
@@ -44,6 +41,14 @@ class IncidentRow(msgspec.Struct, frozen=True):
     assigned_to: str | None
     alert_count: int
     document_id: int
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a change did to an incident: `row` is its version, None where it is gone from the list asked for."""
+
+    change: int
+    incident_id: int
+    row: IncidentRow | None
 
 
 class LogRow(msgspec.Struct, frozen=True):
@@ -84,9 +89,18 @@ class ReadStore:
 
     def last_change(self, scope: Scope) -> int:
         """The newest change number of the tenant: a walk that begins now is pinned to it."""
-        found = self._connection.execute(
-            "SELECT last_change FROM tenant WHERE tenant_id = ?", (scope.tenant_id,)
-        ).fetchone()
+        return self._of_tenant("SELECT last_change FROM tenant WHERE tenant_id = ?", scope)
+
+    def oldest_state(self, scope: Scope) -> int:
+        """The least change number whose state can still be read as it was: the purge has passed those before."""
+        return self._of_tenant("SELECT states_since FROM tenant WHERE tenant_id = ?", scope)
+
+    def oldest_removal(self, scope: Scope) -> int:
+        """The least change number since which all removals are still known."""
+        return self._of_tenant("SELECT removals_since FROM tenant WHERE tenant_id = ?", scope)
+
+    def _of_tenant(self, statement: str, scope: Scope) -> int:
+        found = self._connection.execute(statement, (scope.tenant_id,)).fetchone()
         return 0 if found is None else int(found[0])
 
     def find_incidents(
@@ -97,58 +111,76 @@ class ReadStore:
         order_by: Order | None = None,
         top: int,
         skip: int = 0,
+        after: int | None = None,
         not_before: int = 0,
         as_of: int | None = None,
     ) -> list[IncidentRow]:
         """A page of what is visible and matches, newest change first where `order_by` does not say otherwise.
 
         `not_before` is the retention cut-off in ticks: what changed last before it is not there. `as_of` reads the
-        state of an earlier change number. An empty scope gives an empty list.
+        state of an earlier change number. `after` begins behind the row with this change (or this incident id,
+        where the order is that of creation); `skip` counts from there. An empty scope gives an empty list.
+        """
+        if not scope.whole_tenant or top == 0:
+            return []
+        if skip and skip >= self._of_tenant("SELECT last_incident FROM tenant WHERE tenant_id = ?", scope):
+            return []  # past the end at no cost: there are no more incidents than ids
+        selection = self._bounded(
+            scope,
+            Selection(
+                tenant_id=scope.tenant_id,
+                expression=expression,
+                not_before=not_before,
+                order_by=order_by,
+                after=after,
+                as_of=as_of,
+                last_change=self.last_change(scope),
+            ),
+        )
+        return [_incident_row(row) for row in self._connection.execute(*page_statement(selection, top, skip))]
+
+    def _bounded(self, scope: Scope, selection: Selection) -> Selection:
+        """The same selection with what the indexes know of where its current versions begin and end."""
+        limits = selection.limits
+        narrow = self._narrow_by_id(scope, limits.created.lower, limits.incident_id.lower)
+        newest = limits.last_update.upper
+        return msgspec.structs.replace(
+            selection,
+            id_least=narrow or 0,
+            change_least=self._first_change_since(scope, selection.oldest),
+            change_most=None if newest is None else self._last_change_until(scope, newest),
+        )
+
+    def find_changes(
+        self, scope: Scope, *, since: int, top: int, expression: Expression | None = None, not_before: int = 0
+    ) -> list[Change]:
+        """What changed after change number `since`, in the order of the changes: each incident once, as it is now.
+
+        Of what does not match (any more) and of what retention removed, only that it is gone.
         """
         if not scope.whole_tenant or top == 0:
             return []
         sql, parameters = ("1", []) if expression is None else where(expression)
-        limits = Bounds() if expression is None else bounds(expression)
-        oldest = max(not_before, limits.last_update.lower or 0)
-        newest = limits.last_update.upper
-        terms = ["tenant_id = ?", "last_update >= ?"]
-        values: list[Any] = [scope.tenant_id, oldest]
-        if newest is not None:
-            terms.append("last_update <= ?")
-            values.append(newest)
-        source = "incident"
-        narrow = self._narrow_by_id(scope, limits.created.lower, limits.incident_id.lower)
-        if narrow is not None:
-            source = "incident INDEXED BY incident_by_id"
-            terms.append("incident_id >= ?")
-            values.append(narrow)
-        else:
-            # Ordered by change, bounded by change: the primary key serves both, whatever the planner believes.
-            terms.append("change >= ?")
-            values.append(self._first_change_since(scope, oldest))
-        terms.append(f"({sql})")
-        values.extend(parameters)
-        condition = " AND ".join(terms)
-        if as_of is None:
-            statement = f"SELECT {_COLUMNS} FROM {source} WHERE {condition}"  # noqa: S608  terms are ours, values bound
-        else:
-            statement = (
-                f"SELECT {_COLUMNS} FROM {source} WHERE {condition} AND change <= ? "  # noqa: S608
-                f"UNION ALL SELECT {_COLUMNS} FROM incident_superseded "
-                f"WHERE superseded_by > ? AND change <= ? AND tenant_id = ? AND last_update >= ? AND ({sql})"
-            )
-            values.extend((as_of, as_of, as_of, scope.tenant_id, oldest, *parameters))
         rows = self._connection.execute(
-            f"{statement} ORDER BY {_order(order_by)} LIMIT ? OFFSET ?", (*values, top, skip)
+            f"SELECT {COLUMNS}, ({sql}) FROM incident "  # noqa: S608  ours, values bound
+            "WHERE tenant_id = ? AND change > ? AND last_update >= ? ORDER BY change LIMIT ?",
+            (*parameters, scope.tenant_id, since, not_before, top),
         )
-        return [_incident_row(row) for row in rows]
+        found = [Change(row[1], row[0], _incident_row(row) if row[11] else None) for row in rows]
+        removed = self._connection.execute(
+            "SELECT change, incident_id FROM incident_removed "
+            "WHERE tenant_id = ? AND change > ? ORDER BY change LIMIT ?",
+            (scope.tenant_id, since, top),
+        )
+        found.extend([Change(change, incident_id, None) for change, incident_id in removed])
+        return sorted(found, key=lambda each: each.change)[:top]
 
     def get_incident(self, scope: Scope, incident_id: int, *, not_before: int = 0) -> IncidentRow:
         """The current version of one incident. Raises NotFound when absent, past retention or not visible."""
         row = None
         if scope.whole_tenant and 0 < incident_id < 2**63:
             row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM incident WHERE tenant_id = ? AND incident_id = ? AND last_update >= ?",  # noqa: S608
+                f"SELECT {COLUMNS} FROM incident WHERE tenant_id = ? AND incident_id = ? AND last_update >= ?",  # noqa: S608
                 (scope.tenant_id, incident_id, not_before),
             ).fetchone()
         if row is None:
@@ -199,7 +231,7 @@ class ReadStore:
         if not scope.whole_tenant:
             return []
         rows = self._connection.execute(
-            "SELECT change, at, actor, action, detail FROM change_log "
+            "SELECT change, at, actor, action, detail FROM change_log INDEXED BY change_log_by_incident "
             "WHERE tenant_id = ? AND incident_id = ? ORDER BY change",
             (scope.tenant_id, row.incident_id),
         )
@@ -219,13 +251,20 @@ class ReadStore:
         )
         return [RefusedInput(*each) for each in rows]
 
-    def count_incidents(self, scope: Scope, *, not_before: int = 0) -> int:
-        """How many incidents are visible, husks included."""
+    def count_incidents(
+        self, scope: Scope, *, expression: Expression | None = None, not_before: int = 0, as_of: int | None = None
+    ) -> int:
+        """How many incidents are visible and match, husks included; `as_of` as in `find_incidents`."""
         if not scope.whole_tenant:
             return 0
-        row = self._connection.execute(
-            "SELECT count(*) FROM incident WHERE tenant_id = ? AND last_update >= ?", (scope.tenant_id, not_before)
-        ).fetchone()
+        selection = Selection(
+            tenant_id=scope.tenant_id,
+            expression=expression,
+            not_before=not_before,
+            as_of=as_of,
+            last_change=self.last_change(scope),
+        )
+        row = self._connection.execute(*count_statement(self._bounded(scope, selection))).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -240,6 +279,13 @@ class ReadStore:
             (scope.tenant_id, ticks),
         ).fetchone()
         return 2**62 if row is None else int(row[0])
+
+    def _last_change_until(self, scope: Scope, ticks: int) -> int:
+        row = self._connection.execute(
+            "SELECT change FROM incident WHERE tenant_id = ? AND last_update <= ? ORDER BY last_update DESC LIMIT 1",
+            (scope.tenant_id, ticks),
+        ).fetchone()
+        return 0 if row is None else int(row[0])
 
     def _narrow_by_id(self, scope: Scope, created_least: int | None, id_least: int | None) -> int | None:
         """The least incident id that can match, where at most PROBE_MAX incidents have it or a greater one."""
@@ -271,14 +317,6 @@ class ReadStore:
             else:
                 low = probe[0] + 1
         return low
-
-
-def _order(order_by: Order | None) -> str:
-    """Both orders are total: change is unique, and ids rise with creation."""
-    if order_by is None:
-        return "change DESC"
-    column = {Field.LAST_UPDATE: "change", Field.CREATED: "incident_id"}[order_by.field]
-    return f"{column} {'DESC' if order_by.descending else 'ASC'}"
 
 
 def _incident_row(row: Sequence[Any]) -> IncidentRow:

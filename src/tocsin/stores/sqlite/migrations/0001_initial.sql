@@ -10,6 +10,8 @@ CREATE TABLE tenant (
     last_stamp     INTEGER NOT NULL DEFAULT 0,    -- greatest lastUpdateTime given out
     last_incident  INTEGER NOT NULL DEFAULT 0,
     last_alert     INTEGER NOT NULL DEFAULT 0,
+    states_since   INTEGER NOT NULL DEFAULT 0,    -- states of earlier change numbers are purged
+    removals_since INTEGER NOT NULL DEFAULT 0,    -- removals of earlier change numbers are forgotten
     created        INTEGER NOT NULL
 ) STRICT;
 
@@ -48,6 +50,17 @@ CREATE TABLE incident_superseded (
     alert_count    INTEGER NOT NULL,
     document_id    INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, superseded_by, change)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX incident_superseded_by_change ON incident_superseded (tenant_id, change, superseded_by);
+
+-- What retention took away, with a change number of its own, so that a change feed can tell.
+CREATE TABLE incident_removed (
+    tenant_id   INTEGER NOT NULL,
+    change      INTEGER NOT NULL,
+    incident_id INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, change)
 ) STRICT, WITHOUT ROWID;
 
 -- What a version says, as ready JSON bytes (documents.py), and the facts that the correlation keeps of it.

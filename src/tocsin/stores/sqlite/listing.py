@@ -1,0 +1,138 @@
+"""Lists as SQLite statements: what is visible and matches, in one order, from one place on, as of one change.
+
+The state as of change S is the current versions up to S and the replaced ones that S still saw (`design/feed.md`).
+Both halves go through an index: the current ones by change or by id; the replaced ones by what replaced them while
+little has changed since S, else by change, so that a page costs what it gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from tocsin.odata.expression import Expression, Field
+from tocsin.odata.options import Order
+from tocsin.stores.filters import Bounds, bounds, where
+
+COLUMNS: Final = (
+    "incident_id, change, last_update, created, status, severity, classification, determination, assigned_to, "
+    "alert_count, document_id"
+)
+OVERLAY_MAX: Final = 5_000
+"""Changes since S up to which the versions that they replaced are looked through one by one."""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """What to read of one tenant. `after` is the change (or, ordered by creation, the incident id) of the last row
+    that was given; None begins. `as_of` None reads the current state, of which `last_change` is the number.
+
+    `id_least` and `change_least` are bounds that the reader found for current versions; 0 for none.
+    """
+
+    tenant_id: int
+    expression: Expression | None = None
+    not_before: int = 0
+    order_by: Order | None = None
+    after: int | None = None
+    as_of: int | None = None
+    last_change: int = 0
+    id_least: int = 0
+    change_least: int = 0
+    change_most: int | None = None
+
+    @property
+    def limits(self) -> Bounds:
+        """The ranges that the expression implies."""
+        return Bounds() if self.expression is None else bounds(self.expression)
+
+    @property
+    def oldest(self) -> int:
+        """Ticks before which nothing can be part of it."""
+        return max(self.not_before, self.limits.last_update.lower or 0)
+
+
+def page_statement(selection: Selection, top: int, skip: int) -> tuple[str, list[Any]]:
+    """`COLUMNS` of a page."""
+    text, values = _rows(selection, COLUMNS)
+    return f"{text} ORDER BY {_order(selection.order_by)} LIMIT ? OFFSET ?", [*values, top, skip]
+
+
+def count_statement(selection: Selection) -> tuple[str, list[Any]]:
+    """How many there are."""
+    text, values = _rows(selection, "1 AS one")
+    return f"SELECT count(*) FROM ({text})", values  # noqa: S608  made here, values bound
+
+
+def _rows(selection: Selection, columns: str) -> tuple[str, list[Any]]:
+    text, values = _current(selection, columns)
+    if selection.as_of is not None and selection.as_of < selection.last_change:
+        older, more = _replaced(selection, selection.as_of, columns)
+        return f"{text} UNION ALL {older}", [*values, *more]
+    return text, values
+
+
+def _current(selection: Selection, columns: str) -> tuple[str, list[Any]]:
+    terms, values = _terms(selection)
+    change_most = [each for each in (selection.as_of, selection.change_most) if each is not None]
+    source = "incident"
+    if selection.id_least or (_by_id(selection.order_by) and selection.limits.last_update.lower is None):
+        source = "incident INDEXED BY incident_by_id"
+        terms.append("incident_id >= ?")
+        values.append(selection.id_least)
+    else:
+        # Ordered by change, bounded by change: the primary key serves both, whatever the planner believes.
+        terms.append("change >= ?")
+        values.append(selection.change_least)
+    if selection.after is not None:
+        column, descending = _key(selection.order_by)
+        if column == "change" and descending:
+            change_most.append(selection.after - 1)
+        else:
+            terms.append(f"{column} {'<' if descending else '>'} ?")
+            values.append(selection.after)
+    if change_most:  # one bound, because an index takes one
+        terms.append("change <= ?")
+        values.append(min(change_most))
+    return f"SELECT {columns} FROM {source} WHERE {' AND '.join(terms)}", values  # noqa: S608  terms are ours
+
+
+def _replaced(selection: Selection, as_of: int, columns: str) -> tuple[str, list[Any]]:
+    terms, values = _terms(selection)
+    near = selection.last_change - as_of <= OVERLAY_MAX or _by_id(selection.order_by)
+    index = "" if near else " INDEXED BY incident_superseded_by_change"
+    terms.extend(("superseded_by > ?", "change <= ?"))
+    values.extend((as_of, as_of))
+    if selection.after is not None:
+        column, descending = _key(selection.order_by)
+        terms.append(f"{column} {'<' if descending else '>'} ?")
+        values.append(selection.after)
+    return f"SELECT {columns} FROM incident_superseded{index} WHERE {' AND '.join(terms)}", values  # noqa: S608
+
+
+def _terms(selection: Selection) -> tuple[list[str], list[Any]]:
+    terms, values = ["tenant_id = ?", "last_update >= ?"], [selection.tenant_id, selection.oldest]
+    if (newest := selection.limits.last_update.upper) is not None:
+        terms.append("last_update <= ?")
+        values.append(newest)
+    if selection.expression is not None:
+        text, parameters = where(selection.expression)
+        terms.append(f"({text})")
+        values.extend(parameters)  # type: ignore[arg-type]
+    return terms, values
+
+
+def _by_id(order_by: Order | None) -> bool:
+    return order_by is not None and order_by.field is Field.CREATED
+
+
+def _key(order_by: Order | None) -> tuple[str, bool]:
+    """The column that orders, and whether downwards: change is unique, and ids rise with creation."""
+    if order_by is None:
+        return "change", True
+    return {Field.LAST_UPDATE: "change", Field.CREATED: "incident_id"}[order_by.field], order_by.descending
+
+
+def _order(order_by: Order | None) -> str:
+    column, descending = _key(order_by)
+    return f"{column} {'DESC' if descending else 'ASC'}"
