@@ -82,7 +82,7 @@ def _fill(settings: Settings, alerts: Sequence[SampleAlert], advance: Callable[[
         clock = _HandClock(alerts[0].at)
         tenant = Registry(connection).ensure_default_tenant(clock.at)
         limits = Limits(incident_alerts_max=settings.incident_alerts_max)
-        committer = Committer(WriteStore(connection), clock, limits)
+        committer = Committer(WriteStore(connection), clock, limits, settings.retention_days)
         done = 0
         for commits, minute in enumerate(_by_minute(alerts), 1):
             clock.at = minute[-1].at

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final, Never
 
 import msgspec
@@ -21,6 +24,53 @@ from tocsin.shipping import Outcome, Shipper
 IDLE_SECONDS: Final = 0.5
 
 
+class Interruption:
+    """Lets a request that is on its way be answered before Ctrl-C or SIGTERM ends the loop; a second one does not wait.
+
+    `pause` sleeps, and there the end comes at once.
+    """
+
+    def __init__(self) -> None:
+        self._busy = self._asked = False
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Take the two signals while this lasts."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        previous = [signal.signal(number, self._take) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, previous, strict=True):
+                signal.signal(number, handler)
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Do this to its end first."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, unless the end was asked for."""
+        busy, self._busy = self._busy, False
+        try:
+            if self._asked:
+                raise KeyboardInterrupt
+            time.sleep(seconds)
+        finally:
+            self._busy = busy
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._busy or self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+
 class Followed(msgspec.Struct, frozen=True):
     """A file to follow and where to remember how far."""
 
@@ -29,10 +79,11 @@ class Followed(msgspec.Struct, frozen=True):
 
 
 def follow_files(
-    files: Sequence[Followed], shipper: Shipper, total: Outcome, batch: int, pause: Callable[[float], None]
+    files: Sequence[Followed], shipper: Shipper, total: Outcome, batch: int, interruption: Interruption
 ) -> Never:
     """Follow until interrupted, counting into `total`. Raises InvalidInput, and what `Shipper.send` raises."""
     with ExitStack() as stack:
+        stack.enter_context(interruption.handled())
         followers = []
         for file in files:
             stack.enter_context(_alone(file))
@@ -47,9 +98,10 @@ def follow_files(
                 chunk = _read(file.path, follower, batch)
                 if chunk is not None:
                     busy = True
-                    _send(file, chunk, shipper, total)
+                    with interruption.held_back():
+                        _send(file, chunk, shipper, total)
             if not busy:
-                pause(IDLE_SECONDS)
+                interruption.pause(IDLE_SECONDS)
 
 
 def _send(file: Followed, chunk: Chunk, shipper: Shipper, total: Outcome) -> None:

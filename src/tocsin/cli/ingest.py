@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tocsin.alertfiles import Junk, Record, open_unpacked, read_records
-from tocsin.cli.following import Followed, follow_files
+from tocsin.cli.following import Followed, Interruption, follow_files
 from tocsin.cli.remote import CacertOption, KeyOption, UrlOption, current_server, named_server
 from tocsin.cli.screen import plain, say, show_json
 from tocsin.cli.session import settings_of
@@ -65,17 +65,18 @@ def ingest(
         raise NotFound(f"there is no sender {sender[:40]!r}; there are {', '.join(REGISTRY)}")
     settings = settings_of(context)
     named_server(settings, url, key, cacert)  # a wrong address or a missing server is said before anything is read
+    interruption = Interruption()
     shipper = Shipper(
         sender,
         lambda: current_server(settings, url, key, cacert),
-        pause=time.sleep,
+        pause=interruption.pause,
         watch=_watch,
         patience_seconds=None if follow else patience,
     )
     total = Outcome()
     try:
         if follow:
-            follow_files(_followed(settings, files, state, sender, url), shipper, total, batch, time.sleep)
+            follow_files(_followed(settings, files, state, sender, url), shipper, total, batch, interruption)
         else:
             _send_files(files, shipper, total, batch)
     except KeyboardInterrupt:
