@@ -8,6 +8,7 @@ The header leaves out `incidentId` and `incidentUri` (they come from the row and
 from __future__ import annotations
 
 import hashlib
+from typing import cast
 
 import msgspec
 
@@ -49,7 +50,7 @@ class IncidentHeader(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AlertDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One alert as the API shows it. Devices and entities carry their times as text (`with_text_times`)."""
+    """One alert as the API shows it. Devices and entities carry their times as text ."""
 
     alert_id: str
     provider_alert_id: str
@@ -135,31 +136,31 @@ def encode_alert(
         actor_name=alert.actor_name,
         threat_family_name=alert.threat_family_name,
         mitre_techniques=alert.mitre_techniques,
-        devices=tuple([_encode_device(device, tenant_guid, device.first_seen or created) for device in alert.devices]),
-        entities=tuple([_encode_entity(entity) for entity in alert.entities]),
+        devices=cast(
+            "tuple[msgspec.Raw, ...]", tuple([_shown_device(each, tenant_guid, created) for each in alert.devices])
+        ),
+        entities=cast("tuple[msgspec.Raw, ...]", tuple([_shown_entity(each) for each in alert.entities])),
     )
     return _encoder.encode(document), _rest_encoder.encode(AlertRest(alert.event_count, alert.tactics))
 
 
-def _encode_device(device: Device, tenant_guid: str, first_seen: int) -> msgspec.Raw:
-    # The struct holds ticks and the document text; encoding does not check field types.
-    shown = {
-        "mdatp_device_id": device.mdatp_device_id or device_id(tenant_guid, device.device_dns_name),
-        "first_seen": format_ticks(first_seen),
-    }
-    return msgspec.Raw(_encoder.encode(msgspec.structs.replace(device, **shown)))
+# The structs below hold ticks and the document text: encoding does not check field types, so one encoding of the whole
+# alert serves, instead of one for each of its parts.
+def _shown_device(device: Device, tenant_guid: str, created: int) -> Device:
+    return msgspec.structs.replace(
+        device,
+        mdatp_device_id=device.mdatp_device_id or device_id(tenant_guid, device.device_dns_name),
+        first_seen=format_ticks(device.first_seen or created),
+    )
 
 
-def _encode_entity(entity: Entity) -> msgspec.Raw:
-    encoded = _encoder.encode(entity)
-    if b'Time":' in encoded:
-        times = {
-            name: format_ticks(value)
-            for name in ("evidence_creation_time", "process_creation_time", "parent_process_creation_time")
-            if isinstance(value := getattr(entity, name), int)
-        }
-        encoded = _encoder.encode(msgspec.structs.replace(entity, **times))
-    return msgspec.Raw(encoded)
+def _shown_entity(entity: Entity) -> Entity:
+    times = (entity.evidence_creation_time, entity.process_creation_time, entity.parent_process_creation_time)
+    if times == (None, None, None):
+        return entity
+    names = ("evidence_creation_time", "process_creation_time", "parent_process_creation_time")
+    texts = {name: format_ticks(value) for name, value in zip(names, times, strict=True) if value is not None}
+    return msgspec.structs.replace(entity, **texts)
 
 
 def move_alert(document: bytes, incident_id: int, stamp: int) -> bytes:

@@ -117,7 +117,7 @@ def service_source_of(text: str) -> ServiceSource:
     return _SERVICE_SOURCES.get(text.lower().replace(" ", ""), ServiceSource.UNKNOWN)
 
 
-class Device(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Device(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """A machine an alert is about. `mdatp_device_id` is 40 hex digits; empty means "not yet given one":
     ingest then derives a stable one from tenant and `device_dns_name`."""
 
@@ -139,7 +139,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     vm_metadata: dict[str, str | None] | None = None
 
 
-class Entity(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class Entity(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """One thing an alert is about besides devices: a flat union, absent keys None (section 2.4).
 
     The first block is the documented order; times are ticks. The second block are types the original does
@@ -213,7 +213,7 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     location: str | None = None
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """One finding of one sensor, in our words whatever the sender's were.
 
     `identity` is what makes a re-sent alert the same alert (with tenant and sender): the provider's own id,
