@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Final
@@ -16,13 +16,15 @@ from starlette.responses import Response
 
 from tocsin import ticks
 from tocsin.config import Settings
-from tocsin.dialects import defender
+from tocsin.dialects import defender, graph
 from tocsin.errors import TocsinError
 from tocsin.identity.authority import ensure_tls
 from tocsin.service import Service
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import failed
 from tocsin.web.api import api_routes
+from tocsin.web.graph import graph_routes
+from tocsin.web.graph_asking import GRAPH_PATHS, exchange_of
 from tocsin.web.intake import intake_routes
 from tocsin.web.oauth import OAuthDeps, oauth_routes
 from tocsin.web.portal.pages import portal_routes
@@ -53,9 +55,15 @@ def asgi(service: Service) -> Starlette:
             keeper.cancel()
 
     return Starlette(
-        routes=[*api_routes(service), *intake_routes(service), *portal_routes(service), *oauth_routes(deps)],
+        routes=[
+            *api_routes(service),
+            *intake_routes(service),
+            *graph_routes(service),
+            *portal_routes(service),
+            *oauth_routes(deps),
+        ],
         lifespan=lifespan,
-        exception_handlers={404: _not_found, 405: _wrong_method},
+        exception_handlers={404: _missing(service), 405: _missing(service)},
     )
 
 
@@ -72,17 +80,22 @@ async def _keep_house(service: Service) -> None:
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
 
-async def _not_found(request: Request, _error: Exception) -> Response:
-    answer = defender.ErrorAnswer(
-        404, defender.error_body("NotFound", f"There is nothing at {request.url.path[:200]}."), dict(defender.HEADERS)
-    )
-    return failed(answer)
+def _missing(service: Service) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The answer where there is nothing, or not with this method, in the words of the dialect that was addressed."""
 
+    async def answer(request: Request, error: Exception) -> Response:
+        status = getattr(error, "status_code", 404)
+        path = request.url.path[:200]
+        message = f"There is nothing at {path}." if status == 404 else f"{request.method} is not offered at {path}."
+        code = "NotFound" if status == 404 else "BadRequest"
+        if GRAPH_PATHS.match(path):
+            exchange = exchange_of(service, request)
+            body, headers = graph.error_body(code, message, exchange), exchange.headers()
+        else:
+            body, headers = defender.error_body(code, message), dict(defender.HEADERS)
+        return failed(defender.ErrorAnswer(status, body, {**headers, **(getattr(error, "headers", None) or {})}))
 
-async def _wrong_method(request: Request, error: Exception) -> Response:
-    headers = {**defender.HEADERS, **(getattr(error, "headers", None) or {})}
-    message = f"{request.method} is not offered at {request.url.path[:200]}."
-    return failed(defender.ErrorAnswer(405, defender.error_body("BadRequest", message), headers))
+    return answer
 
 
 def serve(settings: Settings, on_ready: Callable[[Service], None] | None = None) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from tocsin.dialects.defender import ErrorAnswer
 from tocsin.errors import (
     Forbidden,
+    InvalidChange,
     InvalidInput,
     InvalidQuery,
     NotFound,
@@ -90,11 +91,15 @@ def error_answer(error: TocsinError, exchange: Exchange) -> ErrorAnswer:
     headers = exchange.headers()
     if isinstance(error, InvalidQuery):
         message = f"The query specified in the URI is not valid. {message}"
+    elif isinstance(error, InvalidChange):
+        message = f"Request body is incorrect: {message}."
     elif isinstance(error, Unauthenticated):
         message = UNAUTHORIZED
         headers["www-authenticate"] = "Bearer"
     elif isinstance(error, QuotaExceeded | Unavailable):
         headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, QuotaExceeded):
+        headers.update({"ratelimit-remaining": "0", "ratelimit-reset": str(error.retry_after)})
     return ErrorAnswer(status, error_body(code, message, exchange), headers)
 
 

@@ -200,14 +200,19 @@ def incident_url(speaking: Speaking, incident_id: int) -> str:
     return f"{speaking.portal_url}/incidents/{incident_id}?tid={speaking.tenant_guid}"
 
 
-def comments_of(header: bytes) -> bytes:
-    """The remarks on an incident as a JSON list, from its stored header."""
-    return _encoder.encode(_comments(decode_header(header).comments))
+def comments_of(header: bytes) -> list[bytes]:
+    """The remarks on an incident, from its stored header."""
+    return [_encoder.encode(each) for each in _comments(decode_header(header).comments)]
 
 
-def alert_comments_of(rest: bytes) -> bytes:
-    """The remarks on an alert as a JSON list, from its stored rest."""
-    return _encoder.encode(_comments(decode_rest(rest).comments))
+def alert_comments_of(rest: bytes) -> list[bytes]:
+    """The remarks on an alert, from its stored rest."""
+    return [_encoder.encode(each) for each in _comments(decode_rest(rest).comments)]
+
+
+def alert_id_of(document: bytes) -> str:
+    """The public id of a stored alert."""
+    return decode_alert(document).alert_id
 
 
 def selected(finished: bytes, chosen: frozenset[str] | None) -> bytes:

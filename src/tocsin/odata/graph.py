@@ -71,6 +71,12 @@ def alert_options(
     )
 
 
+def single_options(listed: Options) -> Options:
+    """What single objects of a list take."""
+    offered = listed.offered & {"$select", "$expand", "$format"}
+    return Options(properties=listed.properties, offered=offered, top_max=listed.top_max, clamp_top=True)
+
+
 def _judgements(severities: Members, classifications: Members, determinations: Members) -> tuple[Property, ...]:
     return (
         _enum("severity", Field.SEVERITY, "alertSeverity", severities, ordered=True),
