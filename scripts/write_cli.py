@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 
@@ -25,7 +25,7 @@ def reference() -> str:
     return "\n".join([_HEAD, *_sections(typer.main.get_command(program), "tocsin", None)])
 
 
-def _sections(command: typer.main.TyperCommand, name: str, parent: typer.Context | None) -> Iterator[str]:
+def _sections(command: Any, name: str, parent: typer.Context | None) -> Iterator[str]:
     context = typer.Context(command, info_name=name, parent=parent, terminal_width=_WIDTH, **command.context_settings)
     text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     yield f"## `{context.command_path}`\n\n```text\n{text}\n```\n"

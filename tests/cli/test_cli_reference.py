@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ def test_the_reference_is_what_the_commands_say() -> None:
 
 def test_every_option_has_a_sentence() -> None:
     lines = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").splitlines()
-    options = [(line, after) for line, after in zip(lines, lines[1:], strict=False) if line.startswith("  -")]
+    options = [(line, after) for line, after in itertools.pairwise(lines) if line.startswith("  -")]
     assert len(options) > 60
     for line, after in options:
         assert "  " in line.strip() or after.startswith("     "), line

@@ -76,7 +76,7 @@ def begin(
     Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage;
     3 done, but some lines were refused; 130 interrupted.
 
-    --data-dir may stand before or after the command.
+    The option --data-dir may stand before or after the command.
     """
     del version
     context.obj = Globals(data_dir)
