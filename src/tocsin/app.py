@@ -32,6 +32,7 @@ from tocsin.web.portal.pages import portal_routes
 HOUSEKEEPING_SECONDS: Final = 60
 HOUSEKEEPING_PAUSE_SECONDS: Final = 0.05
 BACKLOG: Final = 2048
+IDLE_CLOSE_SECONDS: Final = 0.5
 
 log = structlog.get_logger()
 
@@ -139,6 +140,18 @@ class _Server(uvicorn.Server):
         """Stop serving. uvicorn would send itself the signal again at its end, and nothing after it would run."""
         super().handle_exit(sig, frame)
         self._captured_signals.clear()
+
+    async def shutdown(self, sockets: list | None = None) -> None:  # type: ignore[type-arg]
+        asyncio.get_running_loop().call_later(IDLE_CLOSE_SECONDS, self._abort_idle)
+        await super().shutdown(sockets)
+
+    def _abort_idle(self) -> None:
+        """An idle client that does not answer the closing of TLS would hold up the stop for the whole grace time."""
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            transport = getattr(connection, "transport", None)
+            if transport is not None and (cycle is None or cycle.response_complete):
+                transport.abort()
 
     async def startup(self, sockets: list | None = None) -> None:  # type: ignore[type-arg]
         await super().startup(sockets)

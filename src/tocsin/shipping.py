@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 import msgspec
 
 from tocsin.alertfiles import Record
@@ -24,7 +24,7 @@ WAIT_SECONDS_MAX: Final = 30.0
 RETRY_AFTER_SECONDS_MAX: Final = 600.0
 _AGAIN: Final = frozenset({429, 500, 502, 503, 504, 507})
 _TOO_MUCH: Final = frozenset({400, 413})
-_TIMEOUT: Final = httpx.Timeout(120, connect=10)
+_TIMEOUT: Final = httpx2.Timeout(120, connect=10)
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -94,16 +94,16 @@ class _Answer(msgspec.Struct, frozen=True):
 _answers: Final = msgspec.json.Decoder(_Answer)
 
 
-def connect(authority: Path | None) -> httpx.Client:
+def connect(authority: Path | None) -> httpx2.Client:
     """A client that trusts `authority` alone, or where it is None those of the system. Raises InvalidInput."""
     try:
         context = ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:
         raise InvalidInput(f"{authority} cannot be used as a certificate to trust: {error}") from None
-    return httpx.Client(verify=context, timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
+    return httpx2.Client(verify=context, timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
 
 
-def error_text(response: httpx.Response) -> str:
+def error_text(response: httpx2.Response) -> str:
     """What an error answer says, in either dialect of error bodies."""
     try:
         content = msgspec.json.decode(response.content)
@@ -132,7 +132,7 @@ class Shipper:
         self._sender, self._find_server = sender, find_server
         self._pause, self._watch, self._patience = pause, watch, patience_seconds
         self._server: Server | None = None
-        self._client: httpx.Client | None = None
+        self._client: httpx2.Client | None = None
 
     def close(self) -> None:
         """Let the connection go."""
@@ -160,7 +160,7 @@ class Shipper:
             outcome.add(_read_answer(response, batch))
         return outcome
 
-    def _deliver(self, body: bytes) -> httpx.Response:
+    def _deliver(self, body: bytes) -> httpx2.Response:
         headers = {"content-type": "application/x-ndjson"}
         if len(body) >= GZIP_BYTES_MIN:
             body, headers["content-encoding"] = gzip.compress(body, 1), "gzip"
@@ -168,7 +168,7 @@ class Shipper:
         while True:
             try:
                 response = self._attempt(body, headers)
-            except (httpx.RequestError, Unavailable) as error:
+            except (httpx2.RequestError, Unavailable) as error:
                 self.close()
                 if "CERTIFICATE_VERIFY_FAILED" in str(error):
                     raise InvalidInput(
@@ -191,7 +191,7 @@ class Shipper:
             spent += max(seconds, 0.1)
             wait = min(wait * 2, WAIT_SECONDS_MAX)
 
-    def _attempt(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    def _attempt(self, body: bytes, headers: dict[str, str]) -> httpx2.Response:
         if self._server is None or self._client is None:
             self._server = self._find_server()
             self._client = connect(self._server.authority)
@@ -205,7 +205,7 @@ class Shipper:
         return response
 
 
-def _raise_for_caller(response: httpx.Response, server: Server) -> None:
+def _raise_for_caller(response: httpx2.Response, server: Server) -> None:
     """Failures that sending again would not mend."""
     text = error_text(response) if response.is_error else ""
     if response.status_code == 401:
@@ -219,12 +219,12 @@ def _raise_for_caller(response: httpx.Response, server: Server) -> None:
         raise InvalidInput(f"{server.url} is no Tocsin, or one of another version: {text or response.status_code}")
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: httpx2.Response) -> float | None:
     text = response.headers.get("retry-after", "")
     return min(float(text), RETRY_AFTER_SECONDS_MAX) if text.isascii() and text.isdigit() else None
 
 
-def _read_answer(response: httpx.Response, batch: Sequence[Record]) -> Outcome:
+def _read_answer(response: httpx2.Response, batch: Sequence[Record]) -> Outcome:
     try:
         answer = _answers.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):

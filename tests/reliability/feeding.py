@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final
 
 import apsw
-import httpx
+import httpx2
 import msgspec
 from busy import Organisation
 from poller import PAGE, Fetch, Poller, over_https
@@ -90,7 +90,7 @@ def against_server(server: ServerProcess, seconds: float, seed: int, last_change
                 answer = http.post("/ingest/native", content=lines(organisation.alerts(random.randint(1, 8))))
                 assert answer.status_code == 200, answer.text
 
-    readers: list[httpx.Client] = [server.reader() for _ in range(2)]
+    readers: list[httpx2.Client] = [server.reader() for _ in range(2)]
     pollers = [Poller(name, over_https(reader)) for name, reader in zip(("ge", "gt"), readers, strict=True)]
     _run([lambda number=number: write(number) for number in range(WRITERS)], pollers)  # type: ignore[misc]
     truth = {incident["incidentId"]: incident["lastUpdateTime"] for incident in list_all(readers[0])}

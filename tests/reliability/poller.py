@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 PAGE: Final = 100
 FIRST_CURSOR: Final = "2000-01-01T00:00:00.0000000Z"
@@ -46,7 +46,7 @@ class Poller:
         return sum(self.seen.get(incident_id) != stamp for incident_id, stamp in truth.items())
 
 
-def over_https(reader: httpx.Client) -> Fetch:
+def over_https(reader: httpx2.Client) -> Fetch:
     """Ask the server."""
 
     def fetch(operator: str, cursor: str, skip: int) -> list[tuple[int, str]]:

@@ -14,9 +14,9 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-import httpx
+import httpx2
 import msgspec
 
 from tocsin import ticks
@@ -76,6 +76,13 @@ class ServerProcess:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")} | mine
         self._process: subprocess.Popen[bytes] | None = None
 
+    def __enter__(self) -> Self:
+        """Whatever becomes of the test, no process is left behind."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     @property
     def pid(self) -> int:
         """The process of the running server."""
@@ -126,9 +133,9 @@ class ServerProcess:
         """What a client needs to trust the server; there only after the first start."""
         return ssl.create_default_context(cafile=str(self.data_dir / "tls" / "ca.pem"))
 
-    def client(self) -> httpx.Client:
+    def client(self) -> httpx2.Client:
         """A client of this server without credentials."""
-        return httpx.Client(base_url=self.url, verify=self.context(), timeout=60, trust_env=False)
+        return httpx2.Client(base_url=self.url, verify=self.context(), timeout=60, trust_env=False)
 
     def token(self) -> str:
         """An access token of the application, from the server's own issuer."""
@@ -145,20 +152,20 @@ class ServerProcess:
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
 
-    def reader(self) -> httpx.Client:
+    def reader(self) -> httpx2.Client:
         """A client that may read incidents."""
         client = self.client()
         client.headers["authorization"] = f"Bearer {self.token()}"
         return client
 
-    def sensor(self) -> httpx.Client:
+    def sensor(self) -> httpx2.Client:
         """A client that may send alerts."""
         client = self.client()
         client.headers["authorization"] = f"Bearer {self.who.ingest_key}"
         return client
 
 
-def list_all(reader: httpx.Client) -> list[dict[str, Any]]:
+def list_all(reader: httpx2.Client) -> list[dict[str, Any]]:
     """Every incident with its alerts, page after page as clients read them: until a page is short."""
     found: list[dict[str, Any]] = []
     while True:

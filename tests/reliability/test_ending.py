@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
+import pytest
 from busy import Organisation
 from running import ServerProcess, list_all
 from soundness import assert_sound, stored_identities
@@ -14,8 +16,16 @@ from house import lines
 from tocsin.stores.sqlite.connection import DATABASE_NAME, open_writer
 
 
-def test_at_a_signal_the_server_answers_what_it_took_and_ends_with_status_0(tmp_path: Path) -> None:
-    server, organisation, lock = ServerProcess(tmp_path), Organisation(1), threading.Lock()
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path) as process:
+        yield process
+
+
+def test_at_a_signal_the_server_answers_what_it_took_and_ends_with_status_0(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    organisation, lock = Organisation(1), threading.Lock()
     acknowledged: list[str] = []
     begun = threading.Event()
 
@@ -26,7 +36,7 @@ def test_at_a_signal_the_server_answers_what_it_took_and_ends_with_status_0(tmp_
                     batch = list(organisation.alerts(20))
                 try:
                     answer = http.post("/ingest/native", content=lines(batch))
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     return
                 if answer.status_code == 200:
                     acknowledged.extend(alert["providerAlertId"] for alert in batch)
@@ -46,8 +56,9 @@ def test_at_a_signal_the_server_answers_what_it_took_and_ends_with_status_0(tmp_
     connection.close()
 
 
-def test_at_a_failed_flush_the_server_acknowledges_nothing_more_and_ends_with_status_1(tmp_path: Path) -> None:
-    server, organisation = ServerProcess(tmp_path, "--failing-flush", "12"), Organisation(1)
+def test_at_a_failed_flush_the_server_acknowledges_nothing_more_and_ends_with_status_1(server: ServerProcess) -> None:
+    server.flags = ("--failing-flush", "12")
+    organisation = Organisation(1)
     acknowledged: list[str] = []
     server.start()
     with server.sensor() as http:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 import uvicorn
@@ -43,23 +43,23 @@ AWKWARD_SECRET: Final = "a b+c%2Bd&e=f/é"
 
 
 class Client:
-    """httpx on the application itself, without a network (Starlette's own client wants another httpx)."""
+    """httpx2 on the application itself, without a network (Starlette's own client wants another httpx2)."""
 
     def __init__(self, application: Starlette) -> None:
         self._application = application
 
-    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
+    def request(self, method: str, url: str, **options: Any) -> httpx2.Response:
         return asyncio.run(self._request(method, url, options))
 
-    def get(self, url: str, **options: Any) -> httpx.Response:
+    def get(self, url: str, **options: Any) -> httpx2.Response:
         return self.request("GET", url, **options)
 
-    def post(self, url: str, **options: Any) -> httpx.Response:
+    def post(self, url: str, **options: Any) -> httpx2.Response:
         return self.request("POST", url, **options)
 
-    async def _request(self, method: str, url: str, options: dict[str, Any]) -> httpx.Response:
-        transport = httpx.ASGITransport(self._application)
-        async with httpx.AsyncClient(transport=transport, base_url="https://tocsin.example") as client:
+    async def _request(self, method: str, url: str, options: dict[str, Any]) -> httpx2.Response:
+        transport = httpx2.ASGITransport(self._application)
+        async with httpx2.AsyncClient(transport=transport, base_url="https://tocsin.example") as client:
             return await client.request(method, url, **options)
 
 
@@ -99,7 +99,7 @@ class World(msgspec.Struct, frozen=True):
         }
         return {name: value for name, value in form.items() if value is not None}
 
-    def ask(self, form: dict[str, str], path: str = "oauth2/v2.0/token", **headers: str) -> httpx.Response:
+    def ask(self, form: dict[str, str], path: str = "oauth2/v2.0/token", **headers: str) -> httpx2.Response:
         return self.client.post(f"/{self.tenant.guid}/{path}", data=form, headers=headers)
 
     def add_application(self, secret: str, name: str = "other") -> Application:
@@ -131,7 +131,7 @@ def world(tmp_path: Path, keys: SigningKeys) -> Iterator[World]:
     connection.close()
 
 
-def _refused(response: httpx.Response, status: int, error: str, number: int) -> str:
+def _refused(response: httpx2.Response, status: int, error: str, number: int) -> str:
     """Check the shape of a refusal, and give its description."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"].startswith("application/json")
@@ -146,7 +146,7 @@ def _refused(response: httpx.Response, status: int, error: str, number: int) -> 
     return description
 
 
-def _accepted(world: World, response: httpx.Response) -> dict[str, Any]:
+def _accepted(world: World, response: httpx2.Response) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     assert world.tokens.verify(answer["access_token"], NOW).app_id == world.application.app_id
@@ -468,11 +468,11 @@ def test_over_real_tls_the_made_authority_is_all_a_client_must_trust(world: Worl
         trusted = ssl.create_default_context(cafile=str(files.authority))
         trusted.verify_flags |= ssl.VERIFY_X509_STRICT
         for host in ("127.0.0.1", "localhost"):
-            with httpx.Client(verify=trusted, base_url=f"https://{host}:{port}", trust_env=False) as client:
+            with httpx2.Client(verify=trusted, base_url=f"https://{host}:{port}", trust_env=False) as client:
                 document = client.get(f"/{world.tenant.guid}/v2.0/.well-known/openid-configuration").json()
                 answer = client.post(document["token_endpoint"], data=world.form()).json()
                 assert tokens.verify(answer["access_token"], now()).name == "SIEM"
-        with httpx.Client(trust_env=False) as stranger, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
+        with httpx2.Client(trust_env=False) as stranger, pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY"):
             stranger.get(f"https://127.0.0.1:{port}/common/discovery/instance")
     finally:
         server.should_exit = True

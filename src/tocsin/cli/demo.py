@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tocsin import ticks
 from tocsin.access import Permission, Scope
 from tocsin.cli.demo_store import Marker, load_demo, read_marker
+from tocsin.cli.portal import sign_in_link
 from tocsin.cli.remote import AUTHORITY
 from tocsin.cli.screen import moment, own_name, say
 from tocsin.cli.serving import run_server
@@ -132,7 +133,13 @@ def _greet(service: Service) -> None:
     with managing(service.settings) as registry:
         tenant = registry.get_tenant(DEFAULT_TENANT)
         application = _demo_app(registry, tenant, secret)
-    typer.echo("\n".join(greeting(service.settings, service.names.base_url, tenant.guid, application.app_id, secret)))
+    url = service.names.base_url
+    typer.echo(f"The Tocsin demo listens on {url}\n\nThe incident queue, for a browser (this link works once):")
+    typer.echo(f"  {sign_in_link(service.settings.data_dir, url, tenant.tenant_id)}")
+    typer.echo(
+        "It will ask whether to trust a certificate of this machine's own authority. `tocsin portal` makes more links."
+    )
+    typer.echo("\n".join(greeting(service.settings, url, tenant.guid, application.app_id, secret)))
     say("Stop with Ctrl-C.")
 
 
@@ -156,7 +163,6 @@ def greeting(settings: Settings, url: str, tenant_guid: str, app_id: str, secret
     since = ticks.format_ticks(ticks.now() - ticks.DAY)
     folder = f"{own_name()} --data-dir {shlex.quote(str(settings.data_dir.absolute()))}"
     return [
-        f"The Tocsin demo listens on {url}",
         "",
         "Paste into another terminal. A token, got as any client of the API gets one:",
         f"  TOKEN=$({curl} --data grant_type=client_credentials --data client_id={app_id} "

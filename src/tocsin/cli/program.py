@@ -16,6 +16,7 @@ from tocsin.cli.apps import apps, keys
 from tocsin.cli.demo import demo
 from tocsin.cli.incidents import incidents
 from tocsin.cli.ingest import ingest
+from tocsin.cli.portal import portal
 from tocsin.cli.refused import refused
 from tocsin.cli.screen import say
 from tocsin.cli.serving import serve
@@ -43,7 +44,7 @@ for group, name in (
     (retention, "retention"),
 ):
     program.add_typer(group, name=name)
-for command in (demo, serve, ingest, token):
+for command in (demo, serve, ingest, portal, token):
     program.command()(command)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, TypeVar
 
-import httpx
+import httpx2
 import msgspec
 import typer
 
@@ -117,7 +117,7 @@ def retry_refused(
         raise typer.Exit(3)
 
 
-def _retry_all(client: httpx.Client, server: Server) -> _Receipt:
+def _retry_all(client: httpx2.Client, server: Server) -> _Receipt:
     """Page by page, up to the first that was refused again while we were at it: those have newer ids."""
     total, above, end = _Receipt(0, 0, 0, 0, []), 0, 2**63
     while True:
@@ -132,7 +132,7 @@ def _retry_all(client: httpx.Client, server: Server) -> _Receipt:
         above = page[-1]
 
 
-def _retry(client: httpx.Client, server: Server, ids: list[int]) -> _Receipt:
+def _retry(client: httpx2.Client, server: Server, ids: list[int]) -> _Receipt:
     body = msgspec.json.encode({"ids": ids})
     return _decode(_call(client, server, "POST", "/ingest/refused/retry", body), _Receipt)
 
@@ -144,11 +144,11 @@ def _decode(content: bytes, kind: type[T]) -> T:
         raise InvalidInput("the answer is not Tocsin's; is this the address of one?") from None
 
 
-def _call(client: httpx.Client, server: Server, method: str, path: str, body: bytes) -> bytes:
+def _call(client: httpx2.Client, server: Server, method: str, path: str, body: bytes) -> bytes:
     headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
     try:
         response = client.request(method, f"{server.url}{path}", content=body, headers=headers)
-    except httpx.RequestError as error:
+    except httpx2.RequestError as error:
         raise Unavailable(f"{server.url} cannot be reached: {error}") from None
     if response.status_code == 401:
         raise Unauthenticated(f"{server.url} does not take this key: {error_text(response)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final
 
-import httpx
+import httpx2
 import typer
 
 from tocsin.config import Settings
@@ -30,8 +30,8 @@ def base_url(settings: Settings, url: str) -> str:
     if not url:
         return require_server(settings.data_dir).url
     try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
         raise InvalidInput(f"--url {url[:80]!r} is no URL: {error}") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.host in _LOOPBACK):
         raise InvalidInput(f"--url must be like https://tocsin.example.org:8443, not {url[:80]!r}")

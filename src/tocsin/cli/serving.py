@@ -85,6 +85,7 @@ def _greet(service: Service) -> None:
         f'  TOKEN=$({tocsin} token --app "$TOCSIN_APP_ID" --secret-env TOCSIN_APP_SECRET)',
         f"  curl --cacert {authority} -H \"Authorization: Bearer $TOKEN\" '{url}/api/incidents?$top=3'",
         f"  {tocsin} ingest --sender suricata /var/log/suricata/eve.json",
+        f"  {tocsin} portal     # a link to the incident queue, for a browser",
     )
     typer.echo("\n".join(lines))
     say("Stop with Ctrl-C.")

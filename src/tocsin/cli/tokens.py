@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Annotated
 
-import httpx
+import httpx2
 import msgspec
 import typer
 
@@ -53,7 +53,7 @@ def token(
     try:
         with connect(authority_of(settings, url, cacert)) as client:
             response = client.post(f"{address}/{tenant}/oauth2/v2.0/token", data=form)
-    except httpx.RequestError as error:
+    except httpx2.RequestError as error:
         raise Unavailable(f"{address} cannot be reached: {error}") from None
     if response.status_code != 200:
         raise Unauthenticated(error_text(response))
