@@ -19,13 +19,10 @@ CONTROL_SECONDS: Final = 1.5
 
 
 def polled(folder: Path, seconds: float, seed: int) -> Outcome:
-    server = ServerProcess(folder)
-    server.start()
-    store = ReadStore(open_reader(folder / DATABASE_NAME))
-    try:
+    with ServerProcess(folder) as server:
+        server.start()
+        store = ReadStore(open_reader(folder / DATABASE_NAME))
         outcome = against_server(server, seconds, seed, lambda: store.last_change(Scope.everything_of(1)))
-    finally:
-        server.kill()
     print(f"seed {seed}: {msgspec.json.encode(outcome).decode()}")
     return outcome
 
