@@ -27,6 +27,7 @@ from tocsin.web.graph import graph_routes
 from tocsin.web.graph_asking import GRAPH_PATHS, exchange_of
 from tocsin.web.intake import intake_routes
 from tocsin.web.oauth import OAuthDeps, oauth_routes
+from tocsin.web.openapi.page import openapi_routes
 from tocsin.web.portal.pages import portal_routes
 
 HOUSEKEEPING_SECONDS: Final = 60
@@ -60,6 +61,7 @@ def asgi(service: Service) -> Starlette:
             *api_routes(service),
             *intake_routes(service),
             *graph_routes(service),
+            *openapi_routes(service.names),
             *portal_routes(service),
             *oauth_routes(deps),
         ],
