@@ -37,10 +37,11 @@ Clock = Callable[[], int]
 class _Job:
     """Something to write: a delivery, or a function of the store; and whom to tell."""
 
-    __slots__ = ("delivery", "future", "work")
+    __slots__ = ("delivery", "future", "weight", "work")
 
     def __init__(self, delivery: Delivery | None, work: Callable[[WriteStore], object] | None) -> None:
         self.delivery, self.work = delivery, work
+        self.weight = 0 if delivery is None else len(delivery.lines)
         self.future: Future[object] = Future()
 
 
@@ -137,10 +138,11 @@ class Writer:
         with self._counting:
             if self._stopping:
                 raise Unavailable("the service is stopping", 5)
-            if self._waiting + len(delivery.lines) > self._waiting_max and self._waiting:
+            job = _Job(delivery, None)
+            if self._waiting + job.weight > self._waiting_max and self._waiting:
                 raise Unavailable("more alerts are waiting than the writer can take; ask again", 2)
-            self._waiting += len(delivery.lines)
-        return self._put(_Job(delivery, None))
+            self._waiting += job.weight
+        return self._put(job)
 
     def perform(self, work: Callable[[WriteStore], T]) -> Future[T]:
         """Queue a function of the store, committed in its own transaction; the future gives what it returns."""
@@ -160,27 +162,36 @@ class Writer:
     def _run(self) -> None:
         ended = False
         while not ended:
-            group: list[_Job] = []
-            alerts = 0
-            job = self._jobs.get()
-            while True:
-                if job is None:
-                    ended = True
-                    break
-                group.append(job)
-                alerts += 0 if job.delivery is None else len(job.delivery.lines)
-                if len(group) >= GROUP_JOBS_MAX or alerts >= GROUP_ALERTS_MAX:
-                    break
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-            self._commit(group)
+            group, ended = self._next_group()
+            try:
+                self._commit([job for job in group if job.future.set_running_or_notify_cancel()])
+                self._committer.tidy()
+            except Exception as error:  # noqa: BLE001  a defect here must stop the service, not leave senders waiting
+                log.critical("writer_failed", exc_info=error)
+                self._committer.broken = error
+                for job in group:
+                    if not job.future.done():
+                        job.future.set_exception(Unavailable("the service stops after a failure of its writer", 30))
             with self._counting:
-                self._waiting -= alerts
-            self._committer.tidy()
+                self._waiting -= sum(job.weight for job in group)
             if self._committer.broken is not None:
                 self._on_broken()
+
+    def _next_group(self) -> tuple[list[_Job], bool]:
+        """What waits, up to the bounds of one commit; and whether the writer is told to end after it."""
+        group: list[_Job] = []
+        alerts = 0
+        job = self._jobs.get()
+        while job is not None:
+            group.append(job)
+            alerts += job.weight
+            if len(group) >= GROUP_JOBS_MAX or alerts >= GROUP_ALERTS_MAX:
+                return group, False
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
 
     def _commit(self, group: list[_Job]) -> None:
         deliveries = [job for job in group if job.delivery is not None]

@@ -30,7 +30,7 @@ _memory_decoder = msgspec.msgpack.Decoder(EntityMemory)
 
 
 class EntityMemories:
-    """The entity memories of all tenants, for the one writer. After a rollback it must be made anew."""
+    """The entity memories of all tenants, for the one writer, who says when its transactions end."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -39,6 +39,7 @@ class EntityMemories:
         self._slices: list[list[Key]] = []
         self._folding_until = 0
         self._cache: dict[Key, EntityMemory | None] = {}
+        self._undo: dict[Key, EntityMemory | None] = {}
         rows = connection.execute("SELECT tenant_id, memories FROM entity_journal ORDER BY journal_id")
         for tenant_id, memories in rows:
             self._absorb(int(tenant_id), _journal_decoder.decode(memories))
@@ -84,7 +85,23 @@ class EntityMemories:
         self._connection.execute(
             "INSERT INTO entity_journal (tenant_id, memories) VALUES (?, ?)", (tenant_id, _encoder.encode(changed))
         )
+        for key in changed:
+            found = (tenant_id, key)
+            self._undo.setdefault(found, self._fresh.get(found))
         self._absorb(tenant_id, changed)
+
+    def committed(self) -> None:
+        """What was journalled since the last commit stays."""
+        self._undo.clear()
+
+    def rolled_back(self) -> None:
+        """What was journalled since the last commit never was."""
+        for key, before in self._undo.items():
+            if before is None:
+                self._fresh.pop(key, None)
+            else:
+                self._fresh[key] = before
+        self._undo.clear()
 
     def _absorb(self, tenant_id: int, changed: dict[int, EntityMemory]) -> None:
         fresh = self._fresh

@@ -108,13 +108,14 @@ class WriteStore:
     def commit(self) -> None:
         """Make the transaction durable (synchronous=FULL: on the disk when this returns)."""
         self.connection.execute("COMMIT")
+        self.entities.committed()
 
     def rollback(self) -> None:
         """Forget the transaction and every cached state; harmless where none is open."""
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
         self._live.clear()
-        self.entities = EntityMemories(self.connection)
+        self.entities.rolled_back()
         self._number_documents()
 
     def _number_documents(self) -> None:
