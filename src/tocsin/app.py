@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
@@ -19,6 +20,7 @@ from tocsin.config import Settings
 from tocsin.dialects import defender, graph
 from tocsin.errors import TocsinError
 from tocsin.identity.authority import ensure_tls
+from tocsin.retention import PurgeClock
 from tocsin.service import Service
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import failed
@@ -71,8 +73,10 @@ def asgi(service: Service) -> Starlette:
 
 
 async def _keep_house(service: Service) -> None:
+    doubted = PurgeClock(service.newest_stamp(), time.monotonic_ns() // 100)
+
     def step(store: WriteStore) -> bool:
-        return service.housekeeping.step(store, service.clock())
+        return service.housekeeping.step(store, doubted.now(service.clock(), time.monotonic_ns() // 100))
 
     while True:
         try:

@@ -15,11 +15,30 @@ from tocsin.stores.sqlite.writing import WriteStore
 
 INCIDENTS_STEP: Final = 50
 ROWS_STEP: Final = 500
+HURRY: Final = 24
 
 
 def cutoff(now: int, retention_days: int) -> int:
     """Ticks before which an incident's last change puts it past retention."""
     return max(0, now - retention_days * ticks.DAY)
+
+
+class PurgeClock:
+    """The wall clock, doubted: it may set the purge's time forward by a day an hour at most.
+
+    What is past retention is hidden by the wall clock at once, and comes back when a wrong clock is set right.
+    What is deleted does not, so a clock that jumps a year ahead must not empty the store before anyone sees it.
+    """
+
+    def __init__(self, newest_stamp: int, steady: int) -> None:
+        """`newest_stamp`: the latest moment that the store knows of; `steady`: ticks that only ever go forward."""
+        self._trusted, self._steady = newest_stamp + ticks.DAY, steady
+
+    def now(self, wall: int, steady: int) -> int:
+        """The time to purge by, in ticks: the wall clock's, or earlier."""
+        self._trusted = min(wall, self._trusted + HURRY * (steady - self._steady))
+        self._steady = steady
+        return self._trusted
 
 
 class Housekeeping:

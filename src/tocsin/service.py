@@ -71,6 +71,10 @@ class Service:
             self._tenants.keep(tenant_id, found, now)
         return found
 
+    def newest_stamp(self) -> int:
+        """The latest moment that the store knows of, in ticks; the clock's where it is empty."""
+        return self.reader.newest_stamp() or self.clock()
+
     def not_before(self, tenant: Tenant) -> int:
         """The tenant's retention cut-off, in ticks."""
         return cutoff(self.clock(), tenant.retention_days or self.settings.retention_days)

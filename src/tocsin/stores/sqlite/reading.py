@@ -87,6 +87,12 @@ class ReadStore:
         finally:
             self._connection.execute("COMMIT")
 
+    def newest_stamp(self) -> int:
+        """The greatest stamp that any tenant was given, in ticks; 0 in an empty store. Says nothing of anyone's data."""
+        row = self._connection.execute("SELECT coalesce(max(last_stamp), 0) FROM tenant").fetchone()
+        assert row is not None
+        return int(row[0])
+
     def last_change(self, scope: Scope) -> int:
         """The newest change number of the tenant: a walk that begins now is pinned to it."""
         return self._of_tenant("SELECT last_change FROM tenant WHERE tenant_id = ?", scope)
