@@ -465,8 +465,8 @@ def test_each_permission_opens_what_it_names(client: Client, permission: Permiss
     rights = PERMITTED[permission].split(", ")
 
     def check(right: str, method: str, path: str) -> None:
-        body = {"json": {"assignedTo": "x"}} if method == "PATCH" else {}
-        answer = client.http.request(method, path, headers=headers, **body)
+        body = {"assignedTo": "x"} if method == "PATCH" else None
+        answer = client.http.request(method, path, headers=headers, json=body)
         assert answer.status_code == (200 if right in rights else 403), (right, path)
         if answer.status_code == 403:
             message = answer.json()["error"]["message"]

@@ -25,7 +25,7 @@ PORTAL = re.compile(r"/(incidents.*|sign-in.*|static/.*|)")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder: Path = tmp_path_factory.mktemp("store")
     with running(folder, HandClock(), quota_per_minute=1000) as found:
-        whole = {
+        whole: dict[str, Any] = {
             "devices": [{"deviceDnsName": "pc1.corp.example"}],
             "entities": [
                 *shared_url("a"),
