@@ -43,6 +43,10 @@ class NotFound(TocsinError):
     """Absent, past retention, or not visible to the caller: the three are never told apart."""
 
 
+class Expired(TocsinError):
+    """A position that cannot be gone on from, because what followed it is no longer kept; beginning anew works."""
+
+
 class Redirected(TocsinError):
     """What was to be changed was merged away; `incident_id` is the incident that holds its alerts now."""
 

@@ -8,15 +8,99 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from tocsin.access import Scope
-from tocsin.odata.expression import Expression
-from tocsin.odata.options import Order
-from tocsin.stores.sqlite.reading import IncidentRow, ReadStore
+from tocsin.errors import Expired
+from tocsin.odata.expression import Field
+from tocsin.stores.sqlite.reading import Change, IncidentRow, ReadStore
+from tocsin.walks import Walk
 
 CACHE_BYTES_MAX: Final = 32 * 1024 * 1024
 
 Render = Callable[[IncidentRow, bytes, Sequence[bytes]], bytes]
 """(row, header, alerts) -> the finished incident in some dialect."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A page of a walk as rows. `as_of` is the change number that the walk is pinned to; `onward` is the walk at its
+    next page, None at its end. `ended`: nothing is behind these rows, whatever `$top` said."""
+
+    rows: list[IncidentRow]
+    as_of: int
+    by_id: bool
+    onward: Walk | None = None
+    ended: bool = True
+
+    @property
+    def last(self) -> tuple[int, ...]:
+        """The key of the last row in the order of the walk; empty where there is none."""
+        if not self.rows:
+            return ()
+        return (self.rows[-1].incident_id if self.by_id else self.rows[-1].change,)
+
+    def cut(self, walk: Walk, given: int) -> Found:
+        """The same page after `given` of its rows, with more behind it."""
+        found = Found(self.rows[:given], self.as_of, self.by_id, None, ended=False)
+        return msgspec.structs.replace(found, onward=walk.onward(self.as_of, given, found.last))
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of a walk as finished incidents, and what they were made of."""
+
+    incidents: list[bytes]
+    found: Found
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What changed since a position, in order. `position` is where the next look begins; `more`: it is worth one."""
+
+    changes: list[Change]
+    position: int
+    more: bool
+
+
+def state_of(store: ReadStore, scope: Scope, as_of: int | None) -> int:
+    """The change number to read as of: the pinned one while its state is kept, else the newest."""
+    newest = store.last_change(scope)
+    return as_of if as_of is not None and store.oldest_state(scope) <= as_of <= newest else newest
+
+
+def walk_incidents(store: ReadStore, scope: Scope, walk: Walk) -> Found:
+    """The rows of a page, inside a snapshot that the caller holds."""
+    state = state_of(store, scope, walk.as_of)
+    order_by, limit = walk.query.order_by, walk.limit
+    rows = store.find_incidents(
+        scope,
+        expression=walk.query.filter,
+        order_by=order_by,
+        top=limit + 1 if limit else 0,  # one more than asked for says whether there are more
+        skip=walk.skip,
+        after=walk.after[0] if walk.after else None,
+        not_before=walk.not_before,
+        as_of=state,
+    )
+    # A state that is gone was read as the newest, but the walk began there: a change feed goes on from its number.
+    pinned = state if walk.as_of is None else walk.as_of
+    by_id = order_by is not None and order_by.field is Field.CREATED
+    found = Found(rows, pinned, by_id, ended=limit > 0)
+    return found if len(rows) <= limit else found.cut(walk, limit)
+
+
+def find_changes(store: ReadStore, scope: Scope, walk: Walk) -> Changes:
+    """What changed since the position of the walk, inside a snapshot that the caller holds.
+
+    Every incident once, as it is now; None for its row where it does not match or was removed. Raises Expired.
+    """
+    since, newest = walk.since or 0, store.last_change(scope)
+    if not store.oldest_removal(scope) <= since <= newest:
+        raise Expired("this position of the change feed is older than what is kept of removals; begin the list anew")
+    found = store.find_changes(
+        scope, since=since, top=walk.page_size + 1, expression=walk.query.filter, not_before=walk.not_before
+    )
+    if len(found) > walk.page_size:
+        return Changes(found[: walk.page_size], found[walk.page_size - 1].change, more=True)
+    return Changes(found, newest, more=False)
 
 
 class Search:
@@ -27,26 +111,22 @@ class Search:
         self._cache: dict[tuple[int, int, int], bytes] = {}
         self._cached_bytes = 0
 
-    def page(
-        self,
-        scope: Scope,
-        render: Render,
-        *,
-        expression: Expression | None,
-        order_by: Order | None = None,
-        top: int,
-        skip: int,
-        not_before: int,
-    ) -> list[bytes]:
-        """A page of finished incidents, newest first unless ordered otherwise, all of one moment.
+    def walk(self, scope: Scope, render: Render, walk: Walk, *, bytes_max: int | None = None) -> Page:
+        """A page of a walk, all of the moment that the walk is pinned to.
 
-        `not_before` is the retention cut-off in ticks.
+        With `bytes_max` the page ends early, though never before its first incident, where it would become larger.
         """
         with self._store.snapshot():
-            rows = self._store.find_incidents(
-                scope, expression=expression, order_by=order_by, top=top, skip=skip, not_before=not_before
-            )
-            return [self._finished(scope, row, render) for row in rows]
+            found = walk_incidents(self._store, scope, walk)
+            incidents: list[bytes] = []
+            size = 0
+            for row in found.rows:
+                incident = self._finished(scope, row, render)
+                size += len(incident)
+                if incidents and bytes_max is not None and size > bytes_max:
+                    return Page(incidents, found.cut(walk, len(incidents)))
+                incidents.append(incident)
+            return Page(incidents, found)
 
     def one(self, scope: Scope, render: Render, incident_id: int, *, not_before: int) -> bytes:
         """One finished incident. Raises NotFound."""

@@ -23,6 +23,8 @@ from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_read
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.registry import Registry
 from tocsin.stores.sqlite.writing import WriteStore
+from tocsin.ticks import MINUTE
+from tocsin.walks import Walks, load_walk_key
 from tocsin.writer import Clock, Committer, Writer
 
 
@@ -45,6 +47,7 @@ class Service:
         reading = open_reader(path)
         self.reader, self.alerts = ReadStore(reading), AlertStore(reading)
         self.search = Search(self.reader)
+        self.walks = Walks(load_walk_key(settings.data_dir), settings.superseded_minutes * MINUTE)
         self.tokens = Tokens(self.keys, self.names, self.registry, settings.token_minutes)
         self.issuer = Issuer(self.registry, self.tokens, self.names)
         self.housekeeping = Housekeeping(settings)

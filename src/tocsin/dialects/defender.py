@@ -5,6 +5,7 @@ Departures from the original are lines in `docs/divergences.md`. What a query me
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 import msgspec
 
 from tocsin.errors import (
+    Expired,
     Forbidden,
     InvalidChange,
     InvalidInput,
@@ -29,6 +31,8 @@ from tocsin.errors import (
 from tocsin.quota import Allowed
 
 PAGE_MAX: Final = 100
+PAGE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Where a page ends early and its nextLink goes on: a hundred large incidents would be more than a client can take."""
 CONTENT_TYPE: Final = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8"
 HEADERS: Final = {"content-type": CONTENT_TYPE, "odata-version": "4.0"}
 
@@ -42,11 +46,14 @@ _ERRORS: Final[tuple[tuple[type[TocsinError], int, str], ...]] = (
     (InvalidChange, 400, "InvalidRequestBody"),
     (InvalidInput, 400, "InvalidInput"),
     (Redirected, 400, "BadRequest"),
+    (Expired, 410, "BadRequest"),
     (QuotaExceeded, 429, "429"),
     (StorageFull, 507, "InsufficientStorage"),
     (Unavailable, 503, "ServiceUnavailable"),
 )
 """First match wins; the codes are the original's where it has one (section 4)."""
+
+_PAGE_SIZE: Final = re.compile(r'(?:odata\.)?maxpagesize\s*=\s*"?([0-9]{1,9})(?![0-9])', re.IGNORECASE | re.ASCII)
 
 UNAUTHORIZED: Final = "The authorization header is missing, invalid or expired."
 """Says nothing of which check failed: that is in the log (`tokens.md`)."""
@@ -115,15 +122,26 @@ def incident_object(incident_id: int, uri: str, header: bytes, alerts: Sequence[
     return b"".join((start, header[1:-1], b',"alerts":[', b",".join(alerts), b"]}"))
 
 
-def incident_page(base_url: str, incidents: Sequence[bytes]) -> bytes:
-    """The collection envelope around finished incidents, glued to its ends so that one join does it all."""
+def incident_page(base_url: str, incidents: Sequence[bytes], next_token: str | None = None) -> bytes:
+    """The collection envelope around finished incidents, glued to its ends so that one join does it all.
+
+    `next_token` makes the nextLink, on the origin that the request came to.
+    """
     head = b'{"@odata.context":"%b/api/$metadata#Incidents","value":[' % base_url.encode()
+    link = "" if next_token is None else f',"@odata.nextLink":"{base_url}/api/incidents?$skiptoken={next_token}"'
+    tail = b"]%b}" % link.encode()
     if not incidents:
-        return head + b"]}"
+        return head + tail
     parts = list(incidents)
     parts[0] = head + parts[0]
-    parts[-1] += b"]}"
+    parts[-1] += tail
     return b",".join(parts)
+
+
+def preferred_page_size(prefer: str) -> int | None:
+    """The page size that the Prefer headers, joined by commas, ask for; None where they ask for none that works."""
+    found = _PAGE_SIZE.search(prefer)
+    return min(int(found[1]), PAGE_MAX) if found and int(found[1]) else None
 
 
 def single_incident(base_url: str, incident: bytes) -> bytes:

@@ -60,7 +60,7 @@ INCIDENT_PROPERTIES: Final = Properties(
 # clients.md: XSOAR relies on 400 for $top=101; Tracecat sends $orderby.
 INCIDENT_OPTIONS: Final = Options(
     properties=INCIDENT_PROPERTIES,
-    offered=frozenset({"$filter", "$top", "$skip", "$orderby"}),
+    offered=frozenset({"$filter", "$top", "$skip", "$orderby", "$skiptoken"}),
     top_max=100,
     clamp_top=False,
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,8 +25,11 @@ from tocsin.search import Render
 from tocsin.service import Service
 from tocsin.stores.sqlite.reading import IncidentRow
 from tocsin.stores.sqlite.writing import WriteStore
+from tocsin.walks import Walk, Walker
 from tocsin.web.answers import answering
 from tocsin.web.bodies import read_body
+
+RESOURCE: Final = "api/incidents"
 
 
 def api_routes(service: Service) -> list[Route]:
@@ -34,19 +39,22 @@ def api_routes(service: Service) -> list[Route]:
     async def list_incidents(request: Request) -> Response:
         principal = caller(service, request, *READ_INCIDENTS)
         allowed = service.spend(principal, Operation.LIST)
-        query = parse_options(request.scope["query_string"], INCIDENT_OPTIONS)
-        scope, tenant = principal.scope(), service.tenant(principal.tenant_id)
-        incidents = service.search.page(
-            scope,
-            _renderer(service, tenant.guid),
-            expression=query.filter,
-            order_by=query.order_by,
-            top=defender.PAGE_MAX if query.top is None else query.top,
-            skip=query.skip,
-            not_before=service.not_before(tenant),
+        page_size = defender.preferred_page_size(",".join(request.headers.getlist("prefer")))
+        walk = _walk(service, principal, request.scope["query_string"], page_size)
+        # The original has no links: only who names no $top, or asks for pages by a header, is told where to go on.
+        linked = page_size is not None or walk.query.top is None
+        bytes_max = defender.PAGE_BYTES_MAX if linked else None
+        page = service.search.walk(
+            principal.scope(), _renderer(service, service.tenant(principal.tenant_id).guid), walk, bytes_max=bytes_max
         )
-        body = defender.incident_page(service.names.base_for(request.headers.get("host", "")), incidents)
-        return Response(body, headers=_headers(allowed))
+        found, now = page.found, service.clock()
+        service.walks.note(walk, as_of=found.as_of, given=len(found.rows), last=found.last, ended=found.ended, now=now)
+        token = service.walks.token(found.onward) if linked and found.onward is not None else None
+        base_url = service.names.base_for(request.headers.get("host", ""))
+        headers = _headers(allowed)
+        if page_size is not None:
+            headers["preference-applied"] = f"odata.maxpagesize={page_size}"
+        return Response(defender.incident_page(base_url, page.incidents, token), headers=headers)
 
     @answering
     async def get_incident(request: Request) -> Response:
@@ -96,6 +104,25 @@ def caller(service: Service, request: Request, *any_of: Permission) -> Principal
     principal = service.tokens.authenticate(credentials(request.scope["headers"]), service.clock())
     principal.require(*any_of)
     return principal
+
+
+def _walk(service: Service, principal: Principal, query_string: bytes, page_size: int | None) -> Walk:
+    """The walk that a list request begins or goes on with. Raises InvalidQuery."""
+    query = parse_options(query_string, INCIDENT_OPTIONS)
+    walker = Walker(principal.tenant_id, principal.app_id, RESOURCE)
+    not_before = service.not_before(service.tenant(principal.tenant_id))
+    if "$skiptoken" in query.passed_on:
+        walk = service.walks.resume(walker, query, INCIDENT_OPTIONS, not_before=not_before)
+        return walk if page_size is None else msgspec.structs.replace(walk, page_size=page_size)
+    return service.walks.begin(
+        walker,
+        query_string,
+        query,
+        page_size=page_size or defender.PAGE_MAX,
+        top=query.top,
+        not_before=not_before,
+        now=service.clock(),
+    )
 
 
 def actor_of(principal: Principal) -> str:
