@@ -199,7 +199,7 @@ def test_a_link_is_absolute_for_the_name_the_client_used_and_for_it_alone(client
     link = client.get(path, host="localhost:8443").json()["@odata.nextLink"]
     assert link.startswith("https://localhost:8443/v1.0/security/incidents?")
     assert "alerts" in client.get(link).json()["value"][0]
-    assert client.get(link.replace("medium", "high")).status_code == 400
+    assert client.get(f"{link}&$filter=severity eq 'high'").status_code == 400
     assert client.get(link[:-1] + ("A" if link[-1] != "A" else "B")).status_code == 400
     assert client.get(link.replace("/incidents?", "/incidents/delta?")).status_code == 400
     token = client.token_for("another", Permission.READ)

@@ -12,6 +12,7 @@ import msgspec
 
 from tocsin.dialects.defender import ErrorAnswer
 from tocsin.errors import (
+    Expired,
     Forbidden,
     InvalidChange,
     InvalidInput,
@@ -42,6 +43,7 @@ _ERRORS: Final[tuple[tuple[type[TocsinError], int, str], ...]] = (
     (Forbidden, 403, "Forbidden"),
     (NotFound, 404, "ResourceNotFound"),
     (Redirected, 409, "Conflict"),
+    (Expired, 410, "resyncRequired"),
     (TooLarge, 413, "RequestTooLarge"),
     (InvalidInput, 400, "BadRequest"),
     (QuotaExceeded, 429, "TooManyRequests"),

@@ -81,7 +81,7 @@ def _expand(text: str | None, shapes: Shapes) -> dict[str, frozenset[str] | None
 
 def _nested(text: str | None, known: frozenset[str]) -> frozenset[str] | None:
     chosen = None
-    for option in () if text is None else _split(text, ";"):
+    for option in _split(text, ";") if text else ():
         name, equals, value = option.strip().partition("=")
         if name.lower() not in _NESTED or not equals:
             raise InvalidQuery(f"Inside $expand only $expand and $select are supported, not '{name[:100]}'.")

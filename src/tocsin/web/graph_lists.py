@@ -1,11 +1,12 @@
 """Lists of the Graph form: pages of a walk that is pinned to one moment, counts, and the change feed of incidents.
 
-Every incident or alert that matched when a walk began appears once, in the state of that moment (`design/feed.md`).
+Every incident or alert that matched when a walk began appears once, in the state of that moment (`design/feed.md`);
+the walks themselves are `walks.py`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,253 +17,226 @@ from tocsin.access import READ_ALERTS, READ_INCIDENTS
 from tocsin.dialects import graph
 from tocsin.errors import InvalidQuery
 from tocsin.odata import parse_options
-from tocsin.odata.expression import Field
-from tocsin.odata.options import Order, Query
 from tocsin.odata.shaping import Shape, parse_shape
 from tocsin.quotas import Operation
+from tocsin.search import find_changes, state_of, walk_incidents
 from tocsin.service import Service
 from tocsin.stores.sqlite.alerts import AlertVersion
 from tocsin.stores.sqlite.reading import IncidentRow
+from tocsin.walks import Walk, Walker
 from tocsin.web import graph_resources as resources
 from tocsin.web.graph_asking import Asked, ask
-from tocsin.web.graph_links import Links, Mark, link
 from tocsin.web.graph_reading import GraphReading
 
 INCIDENTS: Final = "incidents"
 ALERTS: Final = "alerts_v2"
 CHANGES: Final = "incidents/delta"
 
-_T = TypeVar("_T")
+_Row = TypeVar("_Row")
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """One request for a page. `size` is how many rows fit; `bounded` whether the page may end at a size in bytes."""
+    """One request for a page. `bytes_max` None: the client named the number of rows, and gets it."""
 
     asked: Asked
     resource: str
-    query: Query
+    walk: Walk
     shape: Shape
-    meaning: str
-    size: int
-    bounded: bool
-    query_string: bytes
+    bytes_max: int | None
 
 
 class GraphLists:
     """The lists, their counts and the change feed."""
 
     def __init__(self, service: Service, reading: GraphReading) -> None:
-        self._service, self._reading, self._links = service, reading, Links(service.keys)
+        self._service, self._reading = service, reading
 
     async def incidents(self, request: Request) -> Response:
         """`GET security/incidents`."""
-        return self._incident_page(self._incident_listing(request, INCIDENTS))
+        asked = ask(self._service, request, READ_INCIDENTS, Operation.LIST)
+        return self._incident_page(self._listing(asked, request, INCIDENTS, resources.INCIDENTS))
 
     async def alerts(self, request: Request) -> Response:
         """`GET security/alerts_v2`."""
         asked = ask(self._service, request, READ_ALERTS, Operation.LIST_ALERTS)
-        return self._alert_page(_listing(asked, request, ALERTS, resources.ALERTS))
+        return self._alert_page(self._listing(asked, request, ALERTS, resources.ALERTS))
 
     async def incident_count(self, request: Request) -> Response:
         """`GET security/incidents/$count`: a number as text."""
-        listing = self._incident_listing(request, INCIDENTS)
-        return _number(listing, self._count_incidents(listing, None))
+        asked = ask(self._service, request, READ_INCIDENTS, Operation.LIST)
+        listing = self._listing(asked, request, INCIDENTS, resources.INCIDENTS)
+        return _number(asked, self._count_incidents(listing, None))
 
     async def alert_count(self, request: Request) -> Response:
         """`GET security/alerts_v2/$count`."""
         asked = ask(self._service, request, READ_ALERTS, Operation.LIST_ALERTS)
-        listing = _listing(asked, request, ALERTS, resources.ALERTS)
-        return _number(listing, self._count_alerts(listing, None))
+        listing = self._listing(asked, request, ALERTS, resources.ALERTS)
+        return _number(asked, self._count_alerts(listing, None))
 
     async def changes(self, request: Request) -> Response:
         """`GET security/incidents/delta`: a walk over all at first, then what changed since."""
-        listing = self._incident_listing(request, CHANGES)
-        token = listing.query.passed_on.get("$deltatoken")
-        if token is None:
-            return self._incident_page(listing)
-        if listing.query.order_by is not None or listing.query.skip:
-            raise InvalidQuery(
-                "A change feed has its own order: $orderby and $skip are not allowed beside $deltatoken."
-            )
-        if token.lower() == "latest":
-            return self._page_of(listing, [], delta=Mark(self._service.reader.last_change(listing.asked.scope)))
-        asked = listing.asked
-        return self._change_page(listing, self._links.open(asked.principal, CHANGES, listing.meaning, token))
-
-    def _incident_listing(self, request: Request, resource: str) -> Listing:
         asked = ask(self._service, request, READ_INCIDENTS, Operation.LIST)
-        return _listing(asked, request, resource, resources.INCIDENTS)
+        listing = self._listing(asked, request, CHANGES, resources.INCIDENTS)
+        if listing.walk.since is not None:
+            return self._change_page(listing)
+        if listing.walk.query.passed_on.get("$deltatoken") is not None:
+            now = self._service.reader.last_change(asked.scope)
+            return self._page(listing, [], delta=_feed(listing.walk, now))
+        return self._incident_page(listing)
+
+    def _listing(self, asked: Asked, request: Request, resource: str, offer: resources.Offer) -> Listing:
+        """Read the query of a list: it begins a walk, or goes on with one. Raises InvalidQuery."""
+        query_string = request.scope["query_string"]
+        query = parse_options(query_string, offer.options)
+        walker = Walker(asked.tenant.tenant_id, asked.principal.app_id, resource)
+        token = query.passed_on.get("$deltatoken")
+        if token is not None and (resource != CHANGES or query.skip or query.order_by is not None):
+            raise InvalidQuery("A $deltatoken is for incidents/delta alone, which has its own order and no $skip.")
+        sized = query.top if query.top is not None else asked.page_size
+        if "$skiptoken" in query.passed_on or (token is not None and token.lower() != "latest"):
+            walk = self._service.walks.resume(walker, query, offer.options, not_before=asked.not_before)
+            sized = None  # who follows links sees the end by there being none, however long a page is
+        else:
+            walk = self._service.walks.begin(
+                walker,
+                query_string,
+                query,
+                page_size=offer.page if sized is None else min(sized, offer.options.top_max),
+                top=None,  # here it is the size of a page
+                not_before=asked.not_before,
+                now=self._service.clock(),
+            )
+        shape = parse_shape(walk.query.passed_on, offer.shapes)
+        bytes_max = graph.PAGE_BYTES_MAX if sized is None else None
+        return Listing(asked=asked, resource=resource, walk=walk, shape=shape, bytes_max=bytes_max)
 
     def _incident_page(self, listing: Listing) -> Response:
-        asked, query, reader = listing.asked, listing.query, self._service.reader
+        asked, walk, reader = listing.asked, listing.walk, self._service.reader
+
+        def show(row: IncidentRow) -> bytes:
+            return self._reading.incident(asked.speaking, asked.scope, row, listing.shape)
+
         with reader.snapshot():
-            mark = self._mark(listing)
-            as_of = mark.as_of if mark.as_of >= reader.oldest_state(asked.scope) else None
-            rows = reader.find_incidents(
-                asked.scope,
-                expression=query.filter,
-                order_by=query.order_by,
-                top=listing.size + 1 if listing.size else 0,
-                skip=0 if mark.given else query.skip,
-                after=mark.place if mark.given else None,
-                not_before=asked.not_before,
-                as_of=as_of,
-            )
-
-            def show(row: IncidentRow) -> bytes:
-                return self._reading.incident(asked.speaking, asked.scope, row, listing.shape)
-
-            items, last = _fitting(rows, show, listing)
-            count = self._count_incidents(listing, as_of) if listing.shape.count else None
-        by_creation = query.order_by is not None and query.order_by.field is Field.CREATED
-        following = None
-        if last is not None:
-            place = last.incident_id if by_creation else last.change
-            following = Mark(mark.as_of, place, 0, mark.given + len(items))
-        ended = Mark(mark.as_of) if listing.size else None
-        return self._page_of(listing, items, count=count, following=following, delta=ended)
+            found = walk_incidents(reader, asked.scope, walk)
+            items = _fitting(found.rows, show, listing.bytes_max)
+            if len(items) < len(found.rows):
+                found = found.cut(walk, len(items))
+            count = self._counted(listing, state_of(reader, asked.scope, found.as_of), self._count_incidents)
+        self._note(walk, found.as_of, found.last, given=len(items), ended=found.ended)
+        ended = _feed(walk, found.as_of) if found.ended else None
+        return self._page(listing, items, count=count, onward=found.onward, delta=ended)
 
     def _alert_page(self, listing: Listing) -> Response:
-        asked, query = listing.asked, listing.query
-        reader, alerts = self._service.reader, self._service.alerts
+        asked, walk, reader = listing.asked, listing.walk, self._service.reader
+
+        def show(version: AlertVersion) -> bytes:
+            return self._reading.alert(asked.speaking, version, listing.shape.select)
+
         with reader.snapshot():
-            mark = self._mark(listing)
-            as_of = mark.as_of if mark.as_of >= reader.oldest_state(asked.scope) else None
-            versions = alerts.find_alerts(
+            state = state_of(reader, asked.scope, walk.as_of)
+            versions = self._service.alerts.find_alerts(
                 asked.scope,
-                expression=query.filter,
-                order_by=query.order_by,
-                top=listing.size + 1 if listing.size else 0,
-                skip=0 if mark.given else query.skip,
-                after=(mark.place, mark.number) if mark.given else None,
-                not_before=asked.not_before,
-                as_of=as_of,
+                expression=walk.query.filter,
+                order_by=walk.query.order_by,
+                top=walk.limit + 1 if walk.limit else 0,  # one more than asked for says whether there are more
+                skip=walk.skip,
+                after=(walk.after[0], walk.after[1]) if walk.after else None,
+                not_before=walk.not_before,
+                as_of=state,
             )
+            items = _fitting(versions[: walk.limit], show, listing.bytes_max)
+            count = self._counted(listing, state, self._count_alerts)
+        pinned = state if walk.as_of is None else walk.as_of
+        last = versions[len(items) - 1] if items else None
+        key = () if last is None else (last.position, last.alert_number)
+        ended = len(versions) == len(items) and walk.limit > 0
+        self._note(walk, pinned, key, given=len(items), ended=ended)
+        onward = walk.onward(pinned, len(items), key) if items and not ended else None
+        return self._page(listing, items, count=count, onward=onward)
 
-            def show(version: AlertVersion) -> bytes:
-                return self._reading.alert(asked.speaking, version, listing.shape.select)
+    def _note(self, walk: Walk, as_of: int, last: tuple[int, ...], *, given: int, ended: bool) -> None:
+        now = self._service.clock()
+        self._service.walks.note(walk, as_of=as_of, given=given, last=last, ended=ended, now=now)
 
-            items, last = _fitting(versions, show, listing)
-            count = self._count_alerts(listing, as_of) if listing.shape.count else None
-        following = None
-        if last is not None:
-            following = Mark(mark.as_of, last.position, last.alert_number, mark.given + len(items))
-        return self._page_of(listing, items, count=count, following=following)
-
-    def _change_page(self, listing: Listing, mark: Mark) -> Response:
+    def _change_page(self, listing: Listing) -> Response:
         asked, reader = listing.asked, self._service.reader
         with reader.snapshot():
-            newest = reader.last_change(asked.scope)
-            if not reader.oldest_removal(asked.scope) <= mark.as_of <= newest:
-                return _gone(asked)
-            changes = reader.find_changes(
-                asked.scope,
-                since=mark.as_of,
-                top=listing.size + 1,
-                expression=listing.query.filter,
-                not_before=asked.not_before,
-            )
-            page = changes[: listing.size]
+            found = find_changes(reader, asked.scope, listing.walk)
             items = [
                 graph.removed(each.incident_id)
                 if each.row is None
                 else self._reading.incident(asked.speaking, asked.scope, each.row, listing.shape)
-                for each in page
+                for each in found.changes
             ]
-        if len(changes) > len(page):
-            return self._page_of(listing, items, more=Mark(page[-1].change))
-        return self._page_of(listing, items, delta=Mark(newest))
+        feed = _feed(listing.walk, found.position)
+        return self._page(listing, items, onward=feed) if found.more else self._page(listing, items, delta=feed)
 
-    def _mark(self, listing: Listing) -> Mark:
-        """Where the walk stands: at its beginning, pinned to now, or where its link says."""
-        asked, token = listing.asked, listing.query.passed_on.get("$skiptoken")
-        if token is None:
-            return Mark(self._service.reader.last_change(asked.scope))
-        return self._links.open(asked.principal, listing.resource, listing.meaning, token)
+    def _counted(self, listing: Listing, state: int, count: Callable[[Listing, int], int]) -> int | None:
+        """How many match in all, where the client asks: counted once for a walk."""
+        if not listing.shape.count:
+            return None
+        return count(listing, state) if listing.walk.count is None else listing.walk.count
 
-    def _count_incidents(self, listing: Listing, as_of: int | None) -> int:
-        asked = listing.asked
+    def _count_incidents(self, listing: Listing, state: int | None) -> int:
         return self._service.reader.count_incidents(
-            asked.scope, expression=listing.query.filter, not_before=asked.not_before, as_of=as_of
+            listing.asked.scope, expression=listing.walk.query.filter, not_before=listing.walk.not_before, as_of=state
         )
 
-    def _count_alerts(self, listing: Listing, as_of: int | None) -> int:
-        asked = listing.asked
+    def _count_alerts(self, listing: Listing, state: int | None) -> int:
         return self._service.alerts.count_alerts(
-            asked.scope, expression=listing.query.filter, not_before=asked.not_before, as_of=as_of
+            listing.asked.scope, expression=listing.walk.query.filter, not_before=listing.walk.not_before, as_of=state
         )
 
-    def _page_of(
+    def _page(
         self,
         listing: Listing,
         items: list[bytes],
         *,
         count: int | None = None,
-        following: Mark | None = None,
-        more: Mark | None = None,
-        delta: Mark | None = None,
+        onward: Walk | None = None,
+        delta: Walk | None = None,
     ) -> Response:
-        """The answer with its link: to the next page of the walk (`following`) or of the feed (`more`), or `delta`."""
-        next_link = delta_link = None
-        if following is not None:
-            next_link = self._link(listing, listing.resource, "$skiptoken", following)
-        elif more is not None:
-            next_link = self._link(listing, CHANGES, "$deltatoken", more)
-        elif delta is not None:
-            delta_link = self._link(listing, CHANGES, "$deltatoken", delta)
+        """The answer with the link to its next page, or at its end to what changes after."""
+        next_link = None if onward is None else self._link(listing, msgspec.structs.replace(onward, count=count))
+        delta_link = None if delta is None else self._link(listing, delta)
         context = listing.asked.exchange.context(f"security/{listing.resource.partition('/')[0]}")
         body = graph.collection(context, items, count=count, next_link=next_link, delta_link=delta_link)
         return Response(body, headers=listing.asked.headers)
 
-    def _link(self, listing: Listing, resource: str, option: str, mark: Mark) -> str:
-        asked = listing.asked
-        feed = option == "$deltatoken"
-        token = self._links.seal(asked.principal, resource, _meaning(listing.query, ordered=not feed), mark)
-        return link(asked.exchange.address(resource), listing.query_string, option, token, ordered=not feed)
+    def _link(self, listing: Listing, walk: Walk) -> str:
+        option = "$skiptoken" if walk.since is None else "$deltatoken"
+        address = listing.asked.exchange.address(walk.walker.resource)
+        return f"{address}?{option}={self._service.walks.token(walk)}"
 
 
-def _listing(asked: Asked, request: Request, resource: str, offer: resources.Offer) -> Listing:
-    """Read the query of a list. Raises InvalidQuery."""
-    query_string = request.scope["query_string"]
-    query = parse_options(query_string, offer.options)
-    wanted = query.top if query.top is not None else asked.page_size
-    return Listing(
-        asked=asked,
-        resource=resource,
-        query=query,
-        shape=parse_shape(query.passed_on, offer.shapes),
-        meaning=_meaning(query),
-        size=offer.page if wanted is None else min(wanted, offer.options.top_max),
-        bounded=wanted is None,
-        query_string=query_string,
+def _feed(walk: Walk, since: int) -> Walk:
+    """The change feed of the same query, from this change on."""
+    walker = msgspec.structs.replace(walk.walker, resource=CHANGES)
+    return msgspec.structs.replace(
+        walk,
+        walker=walker,
+        page_size=walk.page_size or 1,
+        since=since,
+        as_of=None,
+        after=(),
+        skip=0,
+        offset=0,
+        count=None,
     )
 
 
-def _meaning(query: Query, *, ordered: bool = True) -> str:
-    order: Order | None = query.order_by if ordered else None
-    said = "" if order is None else f"{order.field} {order.descending}"
-    return f"{query.filter!r} {said}"
-
-
-def _fitting(found: list[_T], show: Callable[[_T], bytes], listing: Listing) -> tuple[list[bytes], _T | None]:
-    """The rows that fit into the page, shown, and the last of them where more follow."""
+def _fitting(found: Sequence[_Row], show: Callable[[_Row], bytes], bytes_max: int | None) -> list[bytes]:
+    """The rows shown, up to a size; always one where there is one."""
     items: list[bytes] = []
-    room = graph.PAGE_BYTES_MAX
-    for row in found[: listing.size]:
+    size = 0
+    for row in found:
         item = show(row)
-        room -= len(item) + 1
-        if items and room < 0 and listing.bounded:
+        size += len(item) + 1
+        if items and bytes_max is not None and size > bytes_max:
             break
         items.append(item)
-    return items, found[len(items) - 1] if items and len(found) > len(items) else None
+    return items
 
 
-def _number(listing: Listing, count: int) -> Response:
-    headers = {**listing.asked.headers, "content-type": "text/plain"}
-    return Response(str(count), headers=headers)
-
-
-def _gone(asked: Asked) -> Response:
-    message = "What was removed since this link was made is no longer known; begin anew with GET security/incidents."
-    body = graph.error_body("resyncRequired", message, asked.exchange)
-    return Response(body, status_code=410, headers=asked.headers)
+def _number(asked: Asked, count: int) -> Response:
+    return Response(str(count), headers={**asked.headers, "content-type": "text/plain"})
