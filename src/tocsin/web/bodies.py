@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from tocsin.errors import InvalidInput, TooLarge
+
+_SLICE: Final = 16 * 1024
+"""Packed bytes looked at in one go: what follows a member is copied, so it must not be the whole rest of a body."""
+_MEMBERS_MAX: Final = 10_000
 
 
 async def read_body(request: Request, bytes_max: int) -> bytes:
@@ -18,25 +23,33 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise InvalidInput(f"content-encoding {encoding[:40]!r} is not taken; send plain or gzip")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > bytes_max:
-            raise TooLarge(f"the body is longer than the {bytes_max} bytes that are taken; send it in pieces")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > bytes_max:
+                raise TooLarge(f"the body is longer than the {bytes_max} bytes that are taken; send it in pieces")
+    except ClientDisconnect:
+        raise InvalidInput("the body ended early: the caller went away") from None
     return bytes(body) if encoding == "identity" else _gunzip(bytes(body), bytes_max)
 
 
 def _gunzip(packed: bytes, bytes_max: int) -> bytes:
     plain = bytearray()
-    rest = packed
-    while rest:  # gzip members may follow each other, as `cat a.gz b.gz` makes them
-        member = zlib.decompressobj(wbits=31)
-        try:
-            plain += member.decompress(rest, bytes_max + 1 - len(plain))
-        except zlib.error as error:
-            raise InvalidInput(f"the body says gzip and is none: {error}") from None
-        if len(plain) > bytes_max or member.unconsumed_tail:
-            raise TooLarge(f"unpacked, the body is longer than the {bytes_max} bytes that are taken")
-        if not member.eof:
-            raise InvalidInput("the gzip body ends too early")
-        rest = member.unused_data
+    member, members = zlib.decompressobj(wbits=31), 1
+    for start in range(0, len(packed), _SLICE):
+        rest = packed[start : start + _SLICE]
+        while rest:
+            if member.eof:  # gzip members may follow each other, as `cat a.gz b.gz` makes them
+                member, members = zlib.decompressobj(wbits=31), members + 1
+                if members > _MEMBERS_MAX:
+                    raise InvalidInput(f"the gzip body has more than {_MEMBERS_MAX} parts; pack it in one")
+            try:
+                plain += member.decompress(rest, bytes_max + 1 - len(plain))
+            except zlib.error as error:
+                raise InvalidInput(f"the body says gzip and is none: {error}") from None
+            if len(plain) > bytes_max or member.unconsumed_tail:
+                raise TooLarge(f"unpacked, the body is longer than the {bytes_max} bytes that are taken")
+            rest = member.unused_data
+    if packed and not member.eof:
+        raise InvalidInput("the gzip body ends too early")
     return bytes(plain)
