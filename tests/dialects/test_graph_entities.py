@@ -251,7 +251,7 @@ def test_evidence_has_its_own_time_verdict_and_remediation() -> None:
 
 
 def test_a_late_member_is_shown_only_to_who_asks_for_it() -> None:
-    facts: dict[str, Any] = {"entity_type": "Ip", "ip_address": "203.0.113.7", "remediation_status": "PartiallyRemediated"}
+    facts: dict[str, Any] = {"entity_type": "Ip", "ip_address": "::1", "remediation_status": "PartiallyRemediated"}
     assert shown(**facts)["remediationStatus"] == "unknownFutureValue"
     assert shown(**facts, all_members=True)["remediationStatus"] == "partiallyRemediated"
 

@@ -523,7 +523,7 @@ def test_an_unknown_path_and_a_wrong_method_answer_in_graphs_envelope(client: Cl
     answer = client.get("/v1.0/security/nothing")
     assert (answer.status_code, set(answer.json()["error"])) == (404, {"code", "message", "innerError"})
     answer = client.http.delete("/v1.0/security/incidents")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
 
 
 def wire(client: Client, target: bytes, *headers: tuple[str, str]) -> Any:

@@ -6,6 +6,7 @@ be read as of an earlier change number, as lists of incidents can. One connectio
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 import apsw
@@ -62,8 +63,8 @@ def search_row(tenant_id: int, change: int, alert_number: int, document: bytes) 
         tenant_id,
         change,
         alert_number,
-        parse_ticks(found.last_updated_time),
-        parse_ticks(found.creation_time),
+        _ticks(found.last_updated_time),
+        _ticks(found.creation_time),
         encode_enum(found.status),
         encode_enum(found.severity),
         encode_enum(found.classification or Classification.UNKNOWN),
@@ -71,6 +72,16 @@ def search_row(tenant_id: int, change: int, alert_number: int, document: bytes) 
         encode_enum(service_source_of(found.service_source)),
         found.assigned_to,
     )
+
+
+@lru_cache(maxsize=4096)
+def _second(text: str) -> int:
+    return parse_ticks(text)
+
+
+def _ticks(text: str) -> int:
+    """Ticks of a time as documents have it, with seven digits. On ingest's hot path, where seconds repeat."""
+    return _second(text[:19]) + int(text[20:27])
 
 
 class AlertStore:
