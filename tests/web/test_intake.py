@@ -120,3 +120,29 @@ def test_a_refused_input_that_can_be_read_now_becomes_an_alert(client: Client) -
     answer = client.http.post("/ingest/refused/retry", headers={"authorization": f"Bearer {client.key}"})
     assert answer.json()["created"] >= 1
     assert client.http.get("/ingest/refused", headers={"authorization": f"Bearer {client.key}"}).json()["value"] == []
+
+
+def large_and_refused(client: Client) -> dict[str, str]:
+    """Four inputs of 6 MB, three of which fill a page; gives the headers to ask for them with."""
+    for _ in range(4):
+        client.send(b"x" * 6_000_000)
+    return {"authorization": f"Bearer {client.key}"}
+
+
+def test_large_refused_inputs_are_listed_a_bounded_page_at_a_time(tmp_path: Path) -> None:
+    with running(tmp_path, HandClock()) as client:
+        headers = large_and_refused(client)
+        pages, above = [], 0
+        while page := client.http.get(f"/ingest/refused?above={above}", headers=headers).json()["value"]:
+            pages.append([each["refusedId"] for each in page])
+            above = page[-1]["refusedId"]
+    assert pages == [[1, 2, 3], [4]]
+
+
+@pytest.mark.parametrize("asked", [{"ids": [1, 2, 3, 4]}, {}], ids=["named", "all"])
+def test_a_retry_of_more_than_a_page_tries_each_input_once(tmp_path: Path, asked: dict[str, list[int]]) -> None:
+    with running(tmp_path, HandClock()) as client:
+        headers = large_and_refused(client)
+        answer = client.http.post("/ingest/refused/retry", headers=headers, json=asked).json()
+    assert answer["refused"] == 4
+    assert sorted(each["refusedId"] for each in answer["results"]) == [5, 6, 7, 8]

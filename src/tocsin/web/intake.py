@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tocsin.access import Permission, Scope
+from tocsin.access import Permission, Principal, Scope
 from tocsin.errors import InvalidInput, NotFound
 from tocsin.ingest import Delivery, LineResult, Result, read_delivery, read_line
 from tocsin.senders import REGISTRY, Sender
@@ -24,6 +24,9 @@ from tocsin.web.bodies import read_body
 
 INLINE_BYTES_MAX: Final = 256 * 1024
 REFUSED_PAGE_MAX: Final = 1_000
+REFUSED_PAGE_BYTES: Final = 16 * 1024 * 1024
+"""A page of refused inputs ends with the one that reaches this: each may be as large as a request."""
+_REFUSED_STEP: Final = 8
 _JSON: Final = {"content-type": "application/json; charset=utf-8"}
 
 
@@ -73,8 +76,8 @@ def intake_routes(service: Service) -> list[Route]:
     async def list_refused(request: Request) -> Response:
         principal = caller(service, request, Permission.INGEST)
         above = _whole(request.query_params.get("above", "0"), "above")
-        found = service.reader.find_refused(Scope.everything_of(principal.tenant_id), top=REFUSED_PAGE_MAX, above=above)
-        return Response(msgspec.json.encode({"value": [_refused_view(each) for each in found]}), headers=_JSON)
+        found = _refused_page(service, principal, above=above, ids=None, most=REFUSED_PAGE_MAX)
+        return Response(await asyncio.to_thread(_refused_list, found), headers=_JSON)
 
     @answering
     async def retry_refused(request: Request) -> Response:
@@ -83,15 +86,14 @@ def intake_routes(service: Service) -> list[Route]:
             wanted = msgspec.json.decode(await read_body(request, 1024 * 1024) or b"{}", type=Retry)
         except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidInput(f'the body must be like {{"ids": [1, 2]}} or empty: {error}') from None
-        found = service.reader.find_refused(
-            Scope.everything_of(principal.tenant_id), top=REFUSED_PAGE_MAX, ids=wanted.ids
-        )
-        results = []
-        for sender in dict.fromkeys(each.sender for each in found):
-            mine = [each for each in found if each.sender == sender]
-            lines = tuple([read_line(REGISTRY[sender], each.line, each.body) for each in mine])
-            retried = tuple([each.refused_id for each in mine])
-            results.append(await _commit(service, Delivery(principal.tenant_id, sender, lines, retried)))
+        results: list[list[LineResult]] = []
+        above, left = 0, REFUSED_PAGE_MAX
+        while left and (found := _refused_page(service, principal, above=above, ids=wanted.ids, most=left)):
+            anew = {line.refused_id for each in results for line in each}
+            mine = [each for each in found if each.refused_id not in anew]
+            for delivery in await asyncio.to_thread(_retries, principal.tenant_id, mine):
+                results.append(await _commit(service, delivery))
+            above, left = found[-1].refused_id, left - len(found)
         return _receipt(results)
 
     return [
@@ -99,6 +101,39 @@ def intake_routes(service: Service) -> list[Route]:
         Route("/ingest/refused/retry", retry_refused, methods=["POST"]),
         Route("/ingest/{sender}", ingest, methods=["POST"]),
     ]
+
+
+def _refused_page(
+    service: Service, principal: Principal, *, above: int, ids: list[int] | None, most: int
+) -> list[RefusedInput]:
+    """The oldest refused inputs behind `above`, or among `ids`: `most` at most, or up to the one that fills a page."""
+    found: list[RefusedInput] = []
+    scope, size = Scope.everything_of(principal.tenant_id), 0
+    while len(found) < most and size < REFUSED_PAGE_BYTES:
+        after = found[-1].refused_id if found else above
+        step = service.reader.find_refused(scope, top=min(_REFUSED_STEP, most - len(found)), above=after, ids=ids)
+        if not step:
+            break
+        for each in step:
+            found.append(each)
+            size += len(each.body)
+            if size >= REFUSED_PAGE_BYTES:
+                break
+    return found
+
+
+def _refused_list(found: list[RefusedInput]) -> bytes:
+    return msgspec.json.encode({"value": [_refused_view(each) for each in found]})
+
+
+def _retries(tenant_id: int, found: list[RefusedInput]) -> list[Delivery]:
+    """Read refused inputs again: a delivery for each sender."""
+    deliveries = []
+    for sender in dict.fromkeys(each.sender for each in found):
+        mine = [each for each in found if each.sender == sender]
+        lines = tuple([read_line(REGISTRY[sender], each.line, each.body) for each in mine])
+        deliveries.append(Delivery(tenant_id, sender, lines, tuple([each.refused_id for each in mine])))
+    return deliveries
 
 
 async def _commit(service: Service, delivery: Delivery) -> list[LineResult]:
