@@ -79,12 +79,20 @@ async def _keep_house(service: Service) -> None:
         return service.housekeeping.step(store, doubted.now(service.clock(), time.monotonic_ns() // 100))
 
     while True:
-        try:
-            while await asyncio.wrap_future(service.writer.perform(step)):
-                await asyncio.sleep(HOUSEKEEPING_PAUSE_SECONDS)
-        except TocsinError as error:
-            log.warning("housekeeping_postponed", reason=str(error))
+        await clean_up(service, step)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def clean_up(service: Service, step: Callable[[WriteStore], bool]) -> None:
+    """Take steps of housekeeping in the writer until nothing is left to do. A failure ends this round alone: nobody
+    waits for it, and a purge that stopped for good would go unnoticed until the disk is full."""
+    try:
+        while await asyncio.wrap_future(service.writer.perform(step)):
+            await asyncio.sleep(HOUSEKEEPING_PAUSE_SECONDS)
+    except TocsinError as error:
+        log.warning("housekeeping_postponed", reason=str(error))
+    except Exception as error:  # the outermost edge of this task
+        log.error("housekeeping_failed", exc_info=error)
 
 
 def _missing(service: Service) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -52,7 +52,7 @@ class Housekeeping:
     def step(self, store: WriteStore, now: int) -> bool:
         """Take one small step inside the open transaction; False when nothing is left to do for now."""
         purge, settings = Purge(store.connection), self._settings
-        replaced_before = now - settings.superseded_minutes * ticks.MINUTE
+        replaced_before = max(0, now - settings.superseded_minutes * ticks.MINUTE)
         longest = settings.retention_days
         for tenant_id, own_days in purge.tenants():
             days = own_days or settings.retention_days
