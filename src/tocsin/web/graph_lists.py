@@ -6,6 +6,8 @@ the walks themselves are `walks.py`'s.
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -13,16 +15,18 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tocsin.access import READ_ALERTS, READ_INCIDENTS
+from tocsin.access import READ_ALERTS, READ_INCIDENTS, Scope
 from tocsin.dialects import graph
 from tocsin.errors import InvalidQuery
 from tocsin.odata import parse_options
+from tocsin.odata.expression import Expression
 from tocsin.odata.shaping import Shape, parse_shape
 from tocsin.quotas import Operation
 from tocsin.search import find_changes, state_of, walk_incidents
 from tocsin.service import Service
-from tocsin.stores.sqlite.alerts import AlertVersion
-from tocsin.stores.sqlite.reading import IncidentRow
+from tocsin.stores.sqlite.alerts import AlertStore, AlertVersion
+from tocsin.stores.sqlite.connection import DATABASE_NAME, open_reader
+from tocsin.stores.sqlite.reading import IncidentRow, ReadStore
 from tocsin.walks import Walk, Walker
 from tocsin.web import graph_resources as resources
 from tocsin.web.graph_asking import Asked, ask
@@ -45,33 +49,55 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     bytes_max: int | None
 
 
+CountRows = Callable[[Scope, Expression | None, int, int | None], int]
+"""(scope, filter, retention cut-off in ticks, state) -> how many rows."""
+
+
+class _Counting:
+    """Counts over a connection of their own, in a worker thread: a million rows take a second or two, and nobody
+    else should wait for that. A count of a pinned state is the same whenever it is made."""
+
+    def __init__(self, service: Service) -> None:
+        connection = open_reader(service.settings.data_dir / DATABASE_NAME)
+        self._reader, self._alerts = ReadStore(connection), AlertStore(connection)
+        self._one_at_a_time = threading.Lock()
+
+    def incidents(self, scope: Scope, expression: Expression | None, not_before: int, state: int | None) -> int:
+        with self._one_at_a_time:
+            return self._reader.count_incidents(scope, expression=expression, not_before=not_before, as_of=state)
+
+    def alerts(self, scope: Scope, expression: Expression | None, not_before: int, state: int | None) -> int:
+        with self._one_at_a_time:
+            return self._alerts.count_alerts(scope, expression=expression, not_before=not_before, as_of=state)
+
+
 class GraphLists:
     """The lists, their counts and the change feed."""
 
     def __init__(self, service: Service, reading: GraphReading) -> None:
-        self._service, self._reading = service, reading
+        self._service, self._reading, self._counting = service, reading, _Counting(service)
 
     async def incidents(self, request: Request) -> Response:
         """`GET security/incidents`."""
         asked = ask(self._service, request, READ_INCIDENTS, Operation.LIST)
-        return self._incident_page(self._listing(asked, request, INCIDENTS, resources.INCIDENTS))
+        return await self._incident_page(self._listing(asked, request, INCIDENTS, resources.INCIDENTS))
 
     async def alerts(self, request: Request) -> Response:
         """`GET security/alerts_v2`."""
         asked = ask(self._service, request, READ_ALERTS, Operation.LIST_ALERTS)
-        return self._alert_page(self._listing(asked, request, ALERTS, resources.ALERTS))
+        return await self._alert_page(self._listing(asked, request, ALERTS, resources.ALERTS))
 
     async def incident_count(self, request: Request) -> Response:
         """`GET security/incidents/$count`: a number as text."""
         asked = ask(self._service, request, READ_INCIDENTS, Operation.LIST)
         listing = self._listing(asked, request, INCIDENTS, resources.INCIDENTS)
-        return _number(asked, self._count_incidents(listing, None))
+        return _number(asked, await self._count(listing, None, self._counting.incidents))
 
     async def alert_count(self, request: Request) -> Response:
         """`GET security/alerts_v2/$count`."""
         asked = ask(self._service, request, READ_ALERTS, Operation.LIST_ALERTS)
         listing = self._listing(asked, request, ALERTS, resources.ALERTS)
-        return _number(asked, self._count_alerts(listing, None))
+        return _number(asked, await self._count(listing, None, self._counting.alerts))
 
     async def changes(self, request: Request) -> Response:
         """`GET security/incidents/delta`: a walk over all at first, then what changed since."""
@@ -82,7 +108,7 @@ class GraphLists:
         if listing.walk.query.passed_on.get("$deltatoken") is not None:
             now = self._service.reader.last_change(asked.scope)
             return self._page(listing, [], delta=_feed(listing.walk, now))
-        return self._incident_page(listing)
+        return await self._incident_page(listing)
 
     def _listing(self, asked: Asked, request: Request, resource: str, offer: resources.Offer) -> Listing:
         """Read the query of a list: it begins a walk, or goes on with one. Raises InvalidQuery."""
@@ -110,7 +136,7 @@ class GraphLists:
         bytes_max = graph.PAGE_BYTES_MAX if sized is None else None
         return Listing(asked=asked, resource=resource, walk=walk, shape=shape, bytes_max=bytes_max)
 
-    def _incident_page(self, listing: Listing) -> Response:
+    async def _incident_page(self, listing: Listing) -> Response:
         asked, walk, reader = listing.asked, listing.walk, self._service.reader
 
         def show(row: IncidentRow) -> bytes:
@@ -121,12 +147,13 @@ class GraphLists:
             items = _fitting(found.rows, show, listing.bytes_max)
             if len(items) < len(found.rows):
                 found = found.cut(walk, len(items))
-            count = self._counted(listing, state_of(reader, asked.scope, found.as_of), self._count_incidents)
+            state = state_of(reader, asked.scope, found.as_of)
+        count = await self._counted(listing, state, self._counting.incidents)
         self._note(walk, found.as_of, found.last, given=len(items), ended=found.ended)
         ended = _feed(walk, found.as_of) if found.ended else None
         return self._page(listing, items, count=count, onward=found.onward, delta=ended)
 
-    def _alert_page(self, listing: Listing) -> Response:
+    async def _alert_page(self, listing: Listing) -> Response:
         asked, walk, reader = listing.asked, listing.walk, self._service.reader
 
         def show(version: AlertVersion) -> bytes:
@@ -145,7 +172,7 @@ class GraphLists:
                 as_of=state,
             )
             items = _fitting(versions[: walk.limit], show, listing.bytes_max)
-            count = self._counted(listing, state, self._count_alerts)
+        count = await self._counted(listing, state, self._counting.alerts)
         pinned = state if walk.as_of is None else walk.as_of
         last = versions[len(items) - 1] if items else None
         key = () if last is None else (last.position, last.alert_number)
@@ -171,21 +198,15 @@ class GraphLists:
         feed = _feed(listing.walk, found.position)
         return self._page(listing, items, onward=feed) if found.more else self._page(listing, items, delta=feed)
 
-    def _counted(self, listing: Listing, state: int, count: Callable[[Listing, int], int]) -> int | None:
+    async def _counted(self, listing: Listing, state: int, count: CountRows) -> int | None:
         """How many match in all, where the client asks: counted once for a walk."""
         if not listing.shape.count:
             return None
-        return count(listing, state) if listing.walk.count is None else listing.walk.count
+        return await self._count(listing, state, count) if listing.walk.count is None else listing.walk.count
 
-    def _count_incidents(self, listing: Listing, state: int | None) -> int:
-        return self._service.reader.count_incidents(
-            listing.asked.scope, expression=listing.walk.query.filter, not_before=listing.walk.not_before, as_of=state
-        )
-
-    def _count_alerts(self, listing: Listing, state: int | None) -> int:
-        return self._service.alerts.count_alerts(
-            listing.asked.scope, expression=listing.walk.query.filter, not_before=listing.walk.not_before, as_of=state
-        )
+    async def _count(self, listing: Listing, state: int | None, count: CountRows) -> int:
+        walk = listing.walk
+        return await asyncio.to_thread(count, listing.asked.scope, walk.query.filter, walk.not_before, state)
 
     def _page(
         self,
