@@ -37,6 +37,7 @@ def open_writer(path: Path) -> apsw.Connection:
     """Open or make the store for its one writing process and bring its schema up to date. Raises StoreError."""
     check_version(apsw.sqlite_lib_version())
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_private(path)
     connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
@@ -44,6 +45,19 @@ def open_writer(path: Path) -> apsw.Connection:
     connection.execute("PRAGMA cache_size=-48000")
     migrate(connection)
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make a new store its owner's alone; SQLite gives the files beside it the same rights. Raises StoreError.
+
+    One that is there is not even opened: closing it here would let go of SQLite's own locks in this process.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened as a store: {error.strerror}") from error
 
 
 def open_reader(path: Path) -> apsw.Connection:
