@@ -100,6 +100,21 @@ def test_equal_ids_of_two_products_are_two_alerts() -> None:
     assert read().identity == read(title="Renamed").identity
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("Edge", "A:1"), ("Edge:A", "1")),
+        (("a%3Ab", "1"), ("a:b", "1")),
+        (("a", "1:" * 150 + "x"), ("a:1", "1:" * 149 + "x")),
+    ],
+)
+def test_ids_of_two_products_are_two_alerts_wherever_the_colons_stand(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    first, second = (read(serviceSource=source, providerAlertId=own_id).identity for source, own_id in (one, other))
+    assert first != second
+
+
 def test_unset_verdicts_of_an_analyst_become_none() -> None:
     alert = read(classification="Unknown", determination="NotAvailable")
     assert alert.classification is None

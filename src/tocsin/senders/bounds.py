@@ -110,6 +110,12 @@ def digest(raw: bytes) -> str:
     return hashlib.blake2b(raw, digest_size=8).hexdigest()
 
 
+def issued_by(issuer: str, own_id: str) -> str:
+    """An identity of an id that is unique only beside its issuer, whatever characters either of them has."""
+    name = issuer.replace("%", "%25").replace(":", "%3A")
+    return identity(f"{name}:{own_id}")
+
+
 def identity(text: str) -> str:
     """An identity within `IDENTITY_MAX` characters: a longer one keeps its start and ends in its digest."""
     if "\0" in text or len(text) > IDENTITY_MAX:

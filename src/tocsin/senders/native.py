@@ -25,8 +25,8 @@ from tocsin.senders.bounds import (
     TITLE_MAX,
     decode,
     digest,
-    identity,
     integer_or_none,
+    issued_by,
     moment,
 )
 from tocsin.senders.observables import Observables
@@ -195,7 +195,7 @@ def normalise(raw: bytes) -> Alert:
     own_id = next((str(i) for i in (wire.provider_alert_id, wire.alert_id, wire.id) if i not in (None, "")), "")
     alert = Alert(
         # Several products may post here, and two may count from 1: the product widens its id.
-        identity=identity(f"{source}:{own_id}"),
+        identity=issued_by(source, own_id),
         provider_alert_id=found.text(own_id),
         service_source=source,
         creation_time=created,

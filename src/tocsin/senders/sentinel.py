@@ -23,6 +23,7 @@ from tocsin.senders.bounds import (
     digest,
     identity,
     integer_or_none,
+    issued_by,
     list_of,
     moment,
 )
@@ -72,7 +73,7 @@ def normalise(raw: bytes) -> Alert:
     vendor_id = found.name(row.get("vendororiginalid")) or found.name(row.get("provideralertid"))
     product = found.name(row.get("productname")) or found.name(row.get("providername"))
     return Alert(
-        identity=identity(_identity(found, row, vendor_id, raw)),
+        identity=_identity(found, row, vendor_id, raw),
         provider_alert_id=vendor_id or found.name(row.get("systemalertid")) or digest(raw.strip()),
         service_source="MicrosoftSentinel",
         creation_time=generated or start,
@@ -107,9 +108,9 @@ def _identity(found: Observables, row: Mapping[str, object], vendor_id: str, raw
     # row about the same alert (a new status, say) repeats. A provider's own id is unique only beside its name.
     own = found.name(row.get("systemalertid"))
     if own:
-        return own.lower()
+        return identity(own.lower())
     provider = found.name(row.get("providername")) or found.name(row.get("productname"))
-    return f"{provider}:{vendor_id}" if vendor_id else digest(raw.strip())
+    return issued_by(provider, vendor_id) if vendor_id else digest(raw.strip())
 
 
 def _time(row: Mapping[str, object], *columns: str) -> int | None:

@@ -20,8 +20,8 @@ from tocsin.senders.bounds import (
     TITLE_MAX,
     decode,
     digest,
-    identity,
     integer_or_none,
+    issued_by,
     list_of,
     moment,
     moment_or_none,
@@ -138,7 +138,7 @@ def normalise(raw: bytes) -> Alert | None:
     manager = found.name(document.manager.name) if document.manager else ""
     return Alert(
         # Wazuh counts ids on each manager by itself.
-        identity=identity(f"{manager}:{provider_id}"),
+        identity=issued_by(manager, provider_id),
         provider_alert_id=provider_id,
         service_source="Wazuh",
         creation_time=stored,
