@@ -161,6 +161,8 @@ def test_pages_hold_what_was_asked_for_at_most_and_link_to_the_rest(client: Clie
     assert ids(client.get("/v1.0/security/incidents?$skip=1000")) == []
     answer = client.get("/v1.0/security/incidents", prefer="odata.maxpagesize=3")
     assert (len(ids(answer)), answer.headers["preference-applied"]) == (3, "odata.maxpagesize=3")
+    answer = client.get("/v1.0/security/incidents", prefer="odata.maxpagesize=0")
+    assert (len(ids(answer)), "preference-applied" in answer.headers) == (50, False)
 
 
 @pytest.mark.parametrize("resource", ["incidents", "alerts_v2"])

@@ -85,11 +85,12 @@ def ask(service: Service, request: Request, permissions: tuple[Permission, ...],
     exchange = exchange_of(service, request)
     prefer = ",".join(request.headers.getlist("prefer"))
     all_members = "include-unknown-enum-members" in prefer.lower()
-    size = _PAGE_SIZE.search(prefer)
+    found = _PAGE_SIZE.search(prefer)
+    size = int(found[1]) if found else 0  # a page of nothing cannot be meant
     headers = {**exchange.headers(), **defender.quota_headers(allowed)}
     applied = ["include-unknown-enum-members"] if all_members else []
     if size and operation in (Operation.LIST, Operation.LIST_ALERTS):
-        applied.append(f"odata.maxpagesize={int(size[1])}")
+        applied.append(f"odata.maxpagesize={size}")
     if applied:
         headers["preference-applied"] = ", ".join(applied)
     return Asked(
@@ -99,7 +100,7 @@ def ask(service: Service, request: Request, permissions: tuple[Permission, ...],
         tenant=tenant,
         not_before=service.not_before(tenant),
         speaking=Speaking(service.names.base_url, tenant.guid, all_members),
-        page_size=int(size[1]) if size else None,
+        page_size=size or None,
         headers=headers,
     )
 
