@@ -1,4 +1,4 @@
-"""The writer's thread: who gave up waiting disturbs nobody, and a defect in it stops the service instead of hanging it."""
+"""The writer's thread: who gave up waiting disturbs nobody, and a defect in it stops the service."""
 
 from __future__ import annotations
 

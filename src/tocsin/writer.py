@@ -166,7 +166,7 @@ class Writer:
             try:
                 self._commit([job for job in group if job.future.set_running_or_notify_cancel()])
                 self._committer.tidy()
-            except Exception as error:  # noqa: BLE001  a defect here must stop the service, not leave senders waiting
+            except Exception as error:  # a defect here must stop the service, not leave senders waiting
                 log.critical("writer_failed", exc_info=error)
                 self._committer.broken = error
                 for job in group:

@@ -88,7 +88,7 @@ class ReadStore:
             self._connection.execute("COMMIT")
 
     def newest_stamp(self) -> int:
-        """The greatest stamp that any tenant was given, in ticks; 0 in an empty store. Says nothing of anyone's data."""
+        """The greatest stamp that any tenant was given, in ticks; 0 in an empty store. Tells of nobody's data."""
         row = self._connection.execute("SELECT coalesce(max(last_stamp), 0) FROM tenant").fetchone()
         assert row is not None
         return int(row[0])
