@@ -31,6 +31,7 @@ from tocsin.web.intake import intake_routes
 from tocsin.web.oauth import OAuthDeps, oauth_routes
 from tocsin.web.openapi.page import openapi_routes
 from tocsin.web.portal.pages import portal_routes
+from tocsin.web.protocol import BoundedProtocol
 
 HOUSEKEEPING_SECONDS: Final = 60
 HOUSEKEEPING_PAUSE_SECONDS: Final = 0.05
@@ -124,7 +125,7 @@ def serve(settings: Settings, on_ready: Callable[[Service], None] | None = None)
         asgi(service),
         host=settings.listen_host,
         port=settings.listen_port,
-        http="httptools",
+        http=BoundedProtocol,
         loop="uvloop",
         backlog=BACKLOG,
         ssl_certfile=str(tls.server),
