@@ -191,3 +191,28 @@ def test_husks_of_husks_lead_to_where_the_alerts_are(bench: Bench) -> None:
     bench.ingest(native(5, entities=shared_url("1") + shared_url("2")))
     assert bench.reader.get_incident(bench.scope, 1).alert_count == 5
     assert bench.ingest(native(3))[0].incident_id == 1
+
+
+def test_an_incident_opened_and_merged_in_one_delivery_still_tells_what_it_was(bench: Bench) -> None:
+    bench.ingest(
+        native(1, entities=shared_url("a")),
+        native(2, entities=shared_url("b")),
+        native(3, entities=shared_url("a") + shared_url("b")),
+    )
+    husk = bench.reader.get_incident(bench.scope, 2)
+    assert decode_header(bench.reader.header(husk)).incident_name == "Alert 2"
+
+
+@pytest.mark.parametrize(("source", "target"), [("10.9.{}.9", "10.0.0.2"), ("10.9.1.9", "10.0.{}.2")])
+def test_one_rule_at_one_target_or_from_one_source_is_one_incident(bench: Bench, source: str, target: str) -> None:
+    events = [
+        {
+            "timestamp": format_ticks(bench.clock.at + number * 10_000_000),
+            "event_type": "alert",
+            "src_ip": source.format(number),
+            "dest_ip": target.format(number),
+            "alert": {"signature_id": 7, "gid": 1, "rev": 1, "signature": "Knock", "category": "", "severity": 2},
+        }
+        for number in range(120)
+    ]
+    assert {result.incident_id for result in bench.ingest(*events, sender="suricata")} == {1}

@@ -88,16 +88,15 @@ def test_alerts_of_your_own_become_incidents(shell: dict[str, str]) -> None:
     (Path(shell["FOLDER"]) / "eve.json").write_bytes(msgspec.json.encode(event) + b"\n")
     lines = blocks()[1].splitlines()
     commands = [line.split("#")[0].strip() for line in lines if line.startswith("tocsin") and " serve" not in line]
-    assert len(commands) == 3
+    assert len(commands) == 4
     outputs = [run(shell, command.replace(" --follow", "")) for command in commands]
     assert "A scan" in outputs[1]
     assert "A scan" in outputs[2]
+    assert "/sign-in?code=" in outputs[3]
 
 
 def test_a_siem_signs_in_and_polls_as_printed(shell: dict[str, str]) -> None:
-    created = run(shell, blocks()[2].split("#")[0])
-    found = dict(re.findall(r"^(?:export )?TOCSIN_APP_(ID|SECRET)=['\"]?([^'\"\n]+)", created, re.MULTILINE))
-    answer = run(shell, f"ID={found['ID']}\nSECRET={found['SECRET']}\n{blocks()[3]}")
+    answer = run(shell, f"{blocks()[2]}\n{blocks()[3]}")
     incidents = msgspec.json.decode(answer)["value"]
     assert [incident["incidentName"] for incident in incidents] == ["A scan"]
 

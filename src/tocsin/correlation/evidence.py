@@ -27,6 +27,8 @@ KEYS_MAX: Final = 64
 ENTITIES_READ_MAX: Final = 256
 """Entities looked at in one alert; the first ones are those a sensor puts first."""
 DEVICES_READ_MAX: Final = 24
+REPEATS_MAX: Final = 2
+"""The two ends of a connection: a scanner repeats itself, and so does what many do to one target."""
 TEXT_MAX: Final = 120
 ADDRESS_LENGTH_MAX: Final = 64
 CACHED_LENGTH_MAX: Final = 120
@@ -95,7 +97,7 @@ class _Collector:
         self.subject = 0
         self.devices = alert.devices[:DEVICES_READ_MAX]
         self.host = ""
-        self.repeats = False
+        self.repeats = 0
         self.rule = f"{alert.service_source}\0{alert.detector_id or alert.title}"
         self.add(kinds.RULE, self.rule, text=alert.title)
 
@@ -152,8 +154,8 @@ class _Collector:
             self.add(kinds.PRIVATE_IP, address, space="ip")
         elif scope == "private":
             self.add(kinds.HOST_IP, address, space="ip")
-            if not self.repeats:
-                self.repeats = True
+            if self.repeats < REPEATS_MAX:
+                self.repeats += 1
                 self.add(kinds.REPEAT, f"{self.rule}\0{address}", text=address)
         else:
             self.add(kinds.PUBLIC_IP, address, space="ip")

@@ -73,7 +73,7 @@ def merged(target: IncidentFacts, source: IncidentFacts) -> IncidentFacts:
 
 
 def husk_of(source: IncidentFacts, target_id: int) -> IncidentFacts:
-    """What stays of a merged incident: its id, times and where it went."""
+    """What stays of a merged incident: its id and times, what it was about, and where it went."""
     return IncidentFacts(
         source.incident_id,
         first_activity=source.first_activity,
@@ -84,6 +84,10 @@ def husk_of(source: IncidentFacts, target_id: int) -> IncidentFacts:
         classification=source.classification,
         determination=source.determination,
         redirect_to=target_id,
+        categories=source.categories,
+        sources=source.sources,
+        devices=source.devices,
+        titles=source.titles,
     )
 
 

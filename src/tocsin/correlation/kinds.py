@@ -73,7 +73,7 @@ REPEAT: Final = Kind(
     90 * ticks.SECOND,
     spreads=False,
 )
-"""The same rule again from the same address, where a sensor knows no devices: a scan touches many others."""
+"""The same rule again at one of two ends, where a sensor knows no devices: a scan, or a spray at one target."""
 MOMENT: Final = Kind(
     "moment", "quiet moment", 0.40, 80 * ticks.MINUTE, TEMPORAL_PROXIMITY, 30 * ticks.SECOND, spreads=False
 )
