@@ -1,10 +1,11 @@
 # Two commands do all set-up on a machine with Python 3.11 or newer: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+CLIENTS := .venv-clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check nightly bench lock clean
+.PHONY: demo test clients check nightly bench lock clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@echo "Making the environment in $(VENV) (once; about half a minute) ..."
@@ -18,6 +19,21 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@echo "Adding what the tests need ..."
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
+
+$(CLIENTS)/.python: requirements/clients.txt
+	@echo "Installing the clients from PyPI in $(CLIENTS) (once; about a minute, 350 MB) ..."
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r requirements/clients.txt
+	@touch $@
+
+$(CLIENTS)/.npm: $(CLIENTS)/.python .clients/package-lock.json
+	@echo "Installing the clients from npm in .clients/node_modules ..."
+	@command -v npm >/dev/null || { echo "npm is missing; try: apt-get install nodejs npm"; exit 1; }
+	@cd .clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+# Public clients that the tests run against the server, each unmodified; without them those tests are skipped.
+clients: $(CLIENTS)/.npm
 
 demo: $(VENV)/.runtime
 	@$(BIN)/tocsin demo
@@ -34,6 +50,7 @@ nightly: $(VENV)/.dev
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml --group build -o requirements/runtime.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/clients.in -o requirements/clients.txt
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(CLIENTS) .clients/node_modules
