@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from house import Client, HandClock, lines, native, running
+from tocsin.web.intake import BODIES_BYTES_MAX
 
 
 @pytest.fixture
@@ -146,3 +147,11 @@ def test_a_retry_of_more_than_a_page_tries_each_input_once(tmp_path: Path, asked
         answer = client.http.post("/ingest/refused/retry", headers=headers, json=asked).json()
     assert answer["refused"] == 4
     assert sorted(each["refusedId"] for each in answer["results"]) == [5, 6, 7, 8]
+
+
+def test_what_bodies_take_of_the_memory_is_given_back_whatever_becomes_of_them(tmp_path: Path) -> None:
+    with running(tmp_path, HandClock()) as client:
+        large = b"x" * (BODIES_BYTES_MAX // 8)
+        answers = [client.send(large).status_code for _ in range(10)]
+        answers += [client.send(large, **{"content-encoding": "gzip"}).status_code for _ in range(10)]
+        assert answers == [422] * 10 + [400] * 10

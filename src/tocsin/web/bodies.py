@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
-from tocsin.errors import InvalidInput, TooLarge
+from tocsin.errors import InvalidInput, TooLarge, Unavailable
 
 _SLICE: Final = 16 * 1024
 """Packed bytes looked at in one go: what follows a member is copied, so it must not be the whole rest of a body."""
 _MEMBERS_MAX: Final = 10_000
 
 
-async def read_body(request: Request, bytes_max: int) -> bytes:
-    """The body, decompressed where it says gzip. Raises TooLarge before reading what is announced as too large."""
+class Room:
+    """How many bytes of bodies may be in memory at once, of all requests together. A body that is alone has room."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max, self._held = bytes_max, 0
+
+    @contextmanager
+    def hold(self) -> Iterator[Callable[[int], None]]:
+        """Room for one body, given back at the end; what is given takes so many bytes more. It raises Unavailable."""
+        mine = 0
+
+        def take(size: int) -> None:
+            nonlocal mine
+            if self._held > mine and self._held + size > self._bytes_max:
+                raise Unavailable("other requests fill the memory that there is for bodies; ask again", 2)
+            mine += size
+            self._held += size
+
+        try:
+            yield take
+        finally:
+            self._held -= mine
+
+
+def _unbounded(_size: int) -> None:
+    """For callers whose bodies are small."""
+
+
+async def read_body(request: Request, bytes_max: int, take: Callable[[int], None] = _unbounded) -> bytes:
+    """The body, decompressed where it says gzip. Raises TooLarge before reading what is announced as too large.
+
+    `take` is told of each piece before it is kept, and may raise.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > bytes_max:
         raise TooLarge(f"the body has {announced} bytes and at most {bytes_max} are taken; send it in pieces")
@@ -25,12 +58,17 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     body = bytearray()
     try:
         async for chunk in request.stream():
+            take(len(chunk))
             body += chunk
             if len(body) > bytes_max:
                 raise TooLarge(f"the body is longer than the {bytes_max} bytes that are taken; send it in pieces")
     except ClientDisconnect:
         raise InvalidInput("the body ended early: the caller went away") from None
-    return bytes(body) if encoding == "identity" else _gunzip(bytes(body), bytes_max)
+    if encoding == "identity":
+        return bytes(body)
+    plain = _gunzip(bytes(body), bytes_max)
+    take(max(0, len(plain) - len(body)))
+    return plain
 
 
 def _gunzip(packed: bytes, bytes_max: int) -> bytes:

@@ -20,9 +20,12 @@ from tocsin.stores.sqlite.reading import RefusedInput
 from tocsin.ticks import format_ticks
 from tocsin.web.answers import answering
 from tocsin.web.api import caller
-from tocsin.web.bodies import read_body
+from tocsin.web.bodies import Room, read_body
 
 INLINE_BYTES_MAX: Final = 256 * 1024
+BODIES_BYTES_MAX: Final = 64 * 1024 * 1024
+LARGE_AT_ONCE: Final = 2
+"""Large bodies being read or committed; read, a body takes more than ten times its bytes. The others wait unread."""
 REFUSED_PAGE_MAX: Final = 1_000
 REFUSED_PAGE_BYTES: Final = 16 * 1024 * 1024
 """A page of refused inputs ends with the one that reaches this: each may be as large as a request."""
@@ -60,17 +63,23 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def intake_routes(service: Service) -> list[Route]:
     """Routes under `/ingest`. All need the ingest permission, from a key or a token."""
 
+    room, large = Room(BODIES_BYTES_MAX), asyncio.Semaphore(LARGE_AT_ONCE)
+
     @answering
     async def ingest(request: Request) -> Response:
         principal = caller(service, request, Permission.INGEST)
         sender = _sender(request.path_params["sender"])
-        body = await read_body(request, service.settings.body_bytes_max)
+        with room.hold() as take:
+            body = await read_body(request, service.settings.body_bytes_max, take)
+            return _receipt([await deliver(sender, principal.tenant_id, body)])
+
+    async def deliver(sender: Sender, tenant_id: int, body: bytes) -> list[LineResult]:
         alerts_max = service.settings.request_alerts_max
         if len(body) <= INLINE_BYTES_MAX:
-            delivery = read_delivery(sender, principal.tenant_id, body, alerts_max)
-        else:  # a large body would hold up every other request while it is read
-            delivery = await asyncio.to_thread(read_delivery, sender, principal.tenant_id, body, alerts_max)
-        return _receipt([await _commit(service, delivery)])
+            return await _commit(service, read_delivery(sender, tenant_id, body, alerts_max))
+        async with large:  # beside the event loop: it would hold up every other request while it is read
+            delivery = await asyncio.to_thread(read_delivery, sender, tenant_id, body, alerts_max)
+            return await _commit(service, delivery)
 
     @answering
     async def list_refused(request: Request) -> Response:
