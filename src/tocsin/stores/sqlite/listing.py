@@ -13,7 +13,7 @@ import msgspec
 
 from tocsin.odata.expression import Expression, Field
 from tocsin.odata.options import Order
-from tocsin.stores.filters import Bounds, bounds, where
+from tocsin.stores.filters import INT64_MAX, Bounds, bounds, where
 
 COLUMNS: Final = (
     "incident_id, change, last_update, created, status, severity, classification, determination, assigned_to, "
@@ -73,41 +73,53 @@ def _rows(selection: Selection, columns: str) -> tuple[str, list[Any]]:
 
 
 def _current(selection: Selection, columns: str) -> tuple[str, list[Any]]:
-    terms, values = _terms(selection)
-    change_most = [each for each in (selection.as_of, selection.change_most) if each is not None]
-    source = "incident"
-    if selection.id_least or (_by_id(selection.order_by) and selection.limits.last_update.lower is None):
-        source = "incident INDEXED BY incident_by_id"
-        terms.append("incident_id >= ?")
-        values.append(selection.id_least)
-    else:
-        # Ordered by change, bounded by change: the primary key serves both, whatever the planner believes.
-        terms.append("change >= ?")
-        values.append(selection.change_least)
-    if selection.after is not None:
-        column, descending = _key(selection.order_by)
-        if column == "change" and descending:
-            change_most.append(selection.after - 1)
-        else:
-            terms.append(f"{column} {'<' if descending else '>'} ?")
-            values.append(selection.after)
-    if change_most:  # one bound, because an index takes one
-        terms.append("change <= ?")
-        values.append(min(change_most))
-    return f"SELECT {columns} FROM {source} WHERE {' AND '.join(terms)}", values  # noqa: S608  terms are ours
+    by_id = selection.id_least > 0 or (_by_id(selection.order_by) and selection.limits.last_update.lower is None)
+    ends = {"change": _Ends(selection.change_least), "incident_id": _Ends(selection.id_least)}
+    for most in (selection.as_of, selection.change_most):
+        if most is not None:
+            ends["change"].below(most)
+    # Ordered by change, bounded by change: the primary key serves both, whatever the planner believes.
+    source = "incident INDEXED BY incident_by_id" if by_id else "incident"
+    return _statement(selection, source, columns, ends)
 
 
 def _replaced(selection: Selection, as_of: int, columns: str) -> tuple[str, list[Any]]:
-    terms, values = _terms(selection)
     near = selection.last_change - as_of <= OVERLAY_MAX or _by_id(selection.order_by)
-    index = "" if near else " INDEXED BY incident_superseded_by_change"
-    terms.extend(("superseded_by > ?", "change <= ?"))
-    values.extend((as_of, as_of))
+    ends = {"change": _Ends(), "incident_id": _Ends(), "superseded_by": _Ends(as_of + 1)}
+    ends["change"].below(as_of)
+    source = "incident_superseded" + ("" if near else " INDEXED BY incident_superseded_by_change")
+    return _statement(selection, source, columns, ends)
+
+
+class _Ends:
+    """Both ends of a column, inclusive, each the tightest of all that were asked for: an index takes one of a kind."""
+
+    def __init__(self, least: int = 0) -> None:
+        self.least, self.most = least, INT64_MAX
+
+    def above(self, least: int) -> None:
+        self.least = max(self.least, least)
+
+    def below(self, most: int) -> None:
+        self.most = min(self.most, most)
+
+
+def _statement(selection: Selection, source: str, columns: str, ends: dict[str, _Ends]) -> tuple[str, list[Any]]:
     if selection.after is not None:
         column, descending = _key(selection.order_by)
-        terms.append(f"{column} {'<' if descending else '>'} ?")
-        values.append(selection.after)
-    return f"SELECT {columns} FROM incident_superseded{index} WHERE {' AND '.join(terms)}", values  # noqa: S608
+        if descending:
+            ends[column].below(selection.after - 1)
+        else:
+            ends[column].above(selection.after + 1)
+    terms, values = _terms(selection)
+    for column, end in ends.items():
+        if end.least:
+            terms.append(f"{column} >= ?")
+            values.append(end.least)
+        if end.most < INT64_MAX:
+            terms.append(f"{column} <= ?")
+            values.append(end.most)
+    return f"SELECT {columns} FROM {source} WHERE {' AND '.join(terms)}", values  # noqa: S608  terms are ours
 
 
 def _terms(selection: Selection) -> tuple[list[str], list[Any]]:
