@@ -61,14 +61,14 @@ class TestList:
 
 @pytest.mark.usefixtures("bench")
 class TestShow:
-    def test_why_names_the_evidence_and_the_earlier_alert(self, terminal: Terminal) -> None:
-        out = terminal.run("incidents", "show", "2", "--why").out
+    def test_it_names_the_evidence_and_the_earlier_alert(self, terminal: Terminal) -> None:
+        out = terminal.run("incidents", "show", "2").out
         assert "opened an incident" in out
         assert "joined: same url https://lure.example/landing seen 1 min apart" in out
         assert ", with tn2" in out
 
     def test_without_why_there_are_facts_alerts_and_changes(self, terminal: Terminal) -> None:
-        out = terminal.run("incidents", "show", "2").out
+        out = terminal.run("incidents", "show", "2", "--no-why").out
         assert "joined: same" not in out
         for words in ("Incident 2", "High", "tn2", "tn3", "Alert 3", "opened", "alerts-joined", "alerts 3"):
             assert words in out

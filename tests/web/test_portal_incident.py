@@ -14,7 +14,7 @@ from house import START, Client, HandClock, native, running, shared_url
 from tocsin.model import Severity
 from tocsin.ticks import HOUR, MINUTE, SECOND
 from tocsin.web.portal.graph import ALERTS_MAX, SIDE_MAX, Told, draw
-from tocsin.web.portal.story import ALERTS_PAGE, phrases
+from tocsin.web.portal.story import ALERTS_PAGE
 from tocsin.web.portal.things import ADDRESSES, DEVICES, Thing
 from visitor import Tree, devices, page, sign_in, two_that_merge, users
 
@@ -58,7 +58,7 @@ def test_the_timeline_tells_alerts_in_order_of_what_happened_with_their_reasons(
     assert text.index("tn2 Earlier") < text.index("tn1 Later")
     assert "Opened this incident." in text
     assert re.search(
-        r"Joined: same url https://a\.example/landing seen 5 min apart \(\+\.\d\d sharedIndicators\)", text
+        r"Joined: same url https://a\.example/landing seen 5 min apart \(\+\.\d\d, shared indicator\)", text
     )
     assert "with tn1" in text
     assert "5 min later" in text
@@ -88,6 +88,7 @@ def test_a_husk_says_where_it_went(client: Client, clock: HandClock) -> None:
     assert "Younger" in tree.text
     assert "/incidents/1" in tree.links()
     assert "Merged into incident 1" in tree.text
+    assert "Why: merged 2 into 1: same url https://" in told(tree)
 
 
 def test_what_is_not_there_is_not_found(client: Client) -> None:
@@ -189,15 +190,28 @@ def test_history_tells_what_happened_newest_first(client: Client, clock: HandClo
     assert "2026-03-02 10:00:00 UTC" in text
 
 
-def test_a_sentence_is_cut_where_sensors_speak() -> None:
-    parts = phrases("joined: same url seen seen 1 s apart (+.5 x); same user a seen 2 s apart; score .5", ["seen", "a"])
-    assert [(part.text, part.told) for part in parts] == [
-        ("Joined: same url ", False),
-        ("seen", True),
-        (" seen 1 s apart (+.5 x); same user ", False),
-        ("a", True),
-        (" seen 2 s apart; score .5", False),
+def test_one_account_and_one_machine_are_shown_once_in_the_form_that_says_most(client: Client) -> None:
+    spellings = [
+        {"entityType": "User", "accountName": "ada.king", "domainName": "NORTH"},
+        {"entityType": "User", "userPrincipalName": "Ada.King@north.example"},
+        {"entityType": "User", "accountName": "ada.king"},
     ]
+    for number, entity in enumerate(spellings, 1):
+        hosts = devices("PC-7" if number == 1 else "pc-7.north.example")
+        client.ingest(native(number, devices=hosts, entities=[entity, *shared_url("a")]))
+    shown = told(page(client, "/incidents/1"))
+    assert "Devices 1 pc-7.north.example 3 Users 1 Ada.King@north.example 3 " in shown
+    assert "more" not in told(page(client, "/incidents")).split("ada.king")[1]
+
+
+def test_an_id_is_shown_by_the_name_that_an_alert_gives_it(client: Client) -> None:
+    guid = "5d1f0a8e-8f4f-4f8a-9d7c-0c1d2e3f4a5b"
+    client.ingest(native(1, entities=[{"entityType": "User", "accountName": "ada", "aadUserId": guid}]))
+    client.ingest(native(2, entities=[{"entityType": "User", "aadUserId": guid}]))
+    shown = told(page(client, "/incidents/1"))
+    assert "same user ada seen" in shown
+    assert "Users 1 ada 2 " in shown
+    assert guid not in shown
 
 
 def test_a_drawing_is_bounded_and_stays_in_its_box() -> None:

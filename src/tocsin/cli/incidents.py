@@ -57,15 +57,20 @@ def list_incidents(
 def show_incident(
     context: typer.Context,
     incident_id: Annotated[str, typer.Argument(metavar="ID", help="The incident's number.")],
-    why: Annotated[bool, typer.Option("--why", help="Say of each alert why it is in this incident.")] = False,
+    why: Annotated[bool, typer.Option("--why/--no-why", help="Say of each alert why it is in this incident.")] = True,
     tenant: TenantOption = DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print the incident as the API gives it.")] = False,
 ) -> None:
     """Show one incident: its facts, its alerts in the order they came, what was merged into it, and its log.
 
+    Each reason ends with a score from 0 to 1: the weights (+.70) of what is shared, put together so that each takes
+    its part of the doubt that is left. From .5 on an alert joins, from .7 on incidents merge;
+    docs/correlation/reading-reasons.md says more.
+
     \b
     Examples:
-      tocsin incidents show 17 --why
+      tocsin incidents show 17
+      tocsin incidents show 17 --no-why
       tocsin incidents show 17 --json
     """
     if not incident_id.isascii() or not incident_id.isdigit() or len(incident_id) > 18:

@@ -18,23 +18,13 @@ from tocsin.correlation.explain import explain
 from tocsin.dialects import defender
 from tocsin.documents import AlertDocument, IncidentHeader, decode_alert, decode_header
 from tocsin.identity.people import Tenant
+from tocsin.involved import machines_of, names_by_id, people_of
 from tocsin.model import IncidentStatus
 from tocsin.senders import REGISTRY
 from tocsin.stores.sqlite.reading import IncidentRow, LogRow
 
 Links = Mapping[int, Sequence[Link | Merge]]
 _SENSORS: Final = {sender.prefix: sender.title for sender in REGISTRY.values()}
-
-
-class _Account(msgspec.Struct, frozen=True, rename="camel"):
-    entity_type: str
-    account_name: str | None = None
-    user_principal_name: str | None = None
-    mailbox_address: str | None = None
-
-
-class _Machine(msgspec.Struct, frozen=True, rename="camel"):
-    device_dns_name: str = ""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -47,16 +37,12 @@ class Shown(msgspec.Struct, frozen=True):
     raw_alerts: tuple[bytes, ...]
 
     def devices(self) -> list[str]:
-        """Names of its devices, in the order in which they came."""
-        found = [msgspec.json.decode(raw, type=_Machine) for alert in self.alerts for raw in alert.devices]
-        return list(dict.fromkeys(device.device_dns_name for device in found if device.device_dns_name))
+        """Names of its devices, each once, in the order in which they came."""
+        return machines_of(self.alerts)
 
     def users(self) -> list[str]:
-        """Names of its accounts, in the order in which they came."""
-        found = [msgspec.json.decode(raw, type=_Account) for alert in self.alerts for raw in alert.entities]
-        people = [each for each in found if each.entity_type in ("User", "Mailbox")]
-        names = [each.user_principal_name or each.account_name or each.mailbox_address for each in people]
-        return list({name.lower(): name for name in reversed(names) if name}.values())[::-1]
+        """Names of its accounts, each once, in the order in which they came."""
+        return people_of(self.alerts)
 
     def first_activity(self) -> str:
         """The earliest activity of its alerts, as text."""
@@ -77,8 +63,9 @@ def incident_view(found: Shown, tenant: Tenant, url: str, links: Links | None) -
         defender.incident_object(found.row.incident_id, uri, found.raw_header, found.raw_alerts)
     )
     if links is not None:
+        names = names_by_id(found.alerts)
         for alert in view["alerts"]:
-            alert["why"] = [explain(edge) for edge in links.get(_number(alert["alertId"]), ())]
+            alert["why"] = [explain(edge, names) for edge in links.get(_number(alert["alertId"]), ())]
     return view
 
 
@@ -121,7 +108,9 @@ def _status(header: IncidentHeader) -> str:
 
 def _alert_tree(found: Shown, links: Links | None) -> Tree:
     public_ids = {_number(alert.alert_id): alert.alert_id for alert in found.alerts}
-    tree = Tree(Text(f"{len(found.alerts)} alerts, in the order in which they came", style="bold"))
+    names = names_by_id(found.alerts)
+    count = "1 alert" if len(found.alerts) == 1 else f"{len(found.alerts)} alerts, in the order in which they came"
+    tree = Tree(Text(count, style="bold"))
     for alert in found.alerts:
         number = _number(alert.alert_id)
         sensor = _SENSORS.get(alert.alert_id[:2], alert.service_source)
@@ -135,13 +124,13 @@ def _alert_tree(found: Shown, links: Links | None) -> Tree:
         if not any(isinstance(edge, Link) for edge in edges):
             branch.add(Text("opened an incident: nothing before it was near enough", style="dim"))
         for edge in edges:
-            branch.add(_reason(edge, public_ids))
+            branch.add(_reason(edge, public_ids, names))
     return tree
 
 
-def _reason(edge: Link | Merge, public_ids: Mapping[int, str]) -> Text:
+def _reason(edge: Link | Merge, public_ids: Mapping[int, str], names: Mapping[str, str]) -> Text:
     earlier = public_ids.get(edge.earlier_alert_number, f"alert {edge.earlier_alert_number}")
-    return plain(f"{explain(edge)}, with {earlier}")
+    return plain(f"{explain(edge, names)}, with {earlier}")
 
 
 def _log_table(log: Sequence[LogRow]) -> Table:

@@ -7,7 +7,8 @@ API waiting. A visitor without a session learns nothing: whatever is asked for, 
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import msgspec
 import structlog
@@ -17,6 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tocsin.access import Scope
+from tocsin.correlation.engine import Merge
+from tocsin.correlation.explain import Phrase, phrases
 from tocsin.documents import decode_alert
 from tocsin.errors import InvalidInput, NotFound, TocsinError, Unauthenticated
 from tocsin.identity.lookup import FreshCache
@@ -45,6 +48,8 @@ from tocsin.web.portal.rendering import INTERNAL, LINK_USED, Rendering
 from tocsin.web.portal.session import COOKIE, SESSION_LIFE, Sessions, use_sign_in_code
 from tocsin.web.portal.story import history, lit_tactics, tell
 from tocsin.web.portal.text import moment
+
+REDIRECTS_MAX: Final = 20
 
 log = structlog.get_logger()
 
@@ -199,6 +204,7 @@ class _Portal:
             documents = self._store.alerts(visit.scope, row)
             links = self._store.find_links(visit.scope, row)
             entries = self._store.find_log(visit.scope, row)
+            why = self._merged_because(visit, row.incident_id, card.header.redirect_incident_id or 0)
         return self._rendering.page(
             visit.request,
             "husk.html" if row.status is IncidentStatus.REDIRECTED else "incident.html",
@@ -212,7 +218,25 @@ class _Portal:
             created=moment(row.created, visit.now),
             history=history(entries, visit.now),
             history_length=len(entries),
+            why=why,
         )
+
+    def _merged_because(self, visit: Visit, incident_id: int, into: int) -> Sequence[Phrase]:
+        """Why a husk was merged, in parts: the reason went with its alerts. Empty where it is not kept any more."""
+        for _ in range(REDIRECTS_MAX if into else 0):
+            try:
+                row = self._store.get_incident(visit.scope, into, not_before=visit.not_before)
+            except NotFound:
+                return ()
+            for edges in self._store.find_links(visit.scope, row).values():
+                for edge in edges:
+                    if isinstance(edge, Merge) and edge.source_id == incident_id:
+                        return phrases(edge)
+            (card,) = self._overview.cards([row])
+            into = card.header.redirect_incident_id or 0
+            if not into:
+                break
+        return ()
 
 
 def _number(written: str, otherwise: TocsinError) -> int:

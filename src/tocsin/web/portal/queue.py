@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tocsin.correlation.memory import TITLES_MAX
+from tocsin.involved import distinct_machines
 from tocsin.model import IncidentStatus, Severity
 from tocsin.stores.sqlite.overview import Card
 from tocsin.ticks import parse_ticks
@@ -61,7 +62,7 @@ def queue_row(card: Card, now: int) -> QueueRow:
         status=row.status,
         status_words=status_words(row.status),
         alerts=row.alert_count,
-        devices=_named(facts.devices),
+        devices=_named(distinct_machines(facts.devices)),
         users=_named(facts.users),
         sources=_named(facts.sources),
         titles=() if len(facts.titles) == 1 and header.incident_name.startswith(facts.titles[0]) else facts.titles,

@@ -12,14 +12,23 @@ from typing import Final
 import msgspec
 
 from tocsin.correlation.engine import Link, Merge
-from tocsin.correlation.explain import explain
+from tocsin.correlation.explain import Phrase, phrases
 from tocsin.documents import AlertDocument
+from tocsin.involved import names_by_id
 from tocsin.senders import REGISTRY
 from tocsin.stores.sqlite.reading import LogRow
 from tocsin.ticks import parse_ticks
 from tocsin.web.portal.graph import Drawing, Told, draw
 from tocsin.web.portal.text import Moment, counted, moment, plain, span
-from tocsin.web.portal.things import GROUPS, Thing, ThingCount, command_lines, count_things, things_of
+from tocsin.web.portal.things import (
+    GROUPS,
+    Thing,
+    ThingCount,
+    best_known,
+    command_lines,
+    count_things,
+    things_of,
+)
 
 ALERTS_PAGE: Final = 100
 COMMAND_LINES_MAX: Final = 3
@@ -36,13 +45,6 @@ TACTICS: Final = (
 _OPENED: Final = "Opened this incident."
 _OPENED_ANOTHER: Final = "Opened an incident of its own, which was later merged into this one."
 _SENSORS: Final = {sender.prefix: sender.title for sender in REGISTRY.values()}
-
-
-class Phrase(msgspec.Struct, frozen=True):
-    """A part of a sentence; `told` marks what a sensor wrote, the rest is ours."""
-
-    text: str
-    told: bool = False
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -120,9 +122,8 @@ def tell(
     documents: Sequence[AlertDocument], links: Mapping[int, Sequence[Link | Merge]], *, page: int, now: int
 ) -> Story:
     """The story of an incident, one page of its timeline. Alerts are in the order in which things happened."""
-    read = [
-        _Read(int(each.alert_id[2:]), parse_ticks(each.first_activity), each, things_of(each)) for each in documents
-    ]
+    names = names_by_id(documents)
+    read = _read(documents, names)
     read.sort(key=lambda each: (each.began, each.number))
     pages = max(1, -(-len(read) // ALERTS_PAGE))
     page = min(max(1, page), pages)
@@ -138,7 +139,8 @@ def tell(
         before = read[index - 1].began if index else read[index].began
         number = read[index].number
         opened = (_OPENED if number == opener else _OPENED_ANOTHER) if number in alone else ""
-        steps.append(_step(read[index], before, opened, [_reason(edge, places) for edge in links.get(number, ())], now))
+        reasons = [_reason(edge, places, names) for edge in links.get(number, ())]
+        steps.append(_step(read[index], before, opened, reasons, now))
     techniques: dict[str, int] = {}
     for each in read:
         for technique in each.document.mitre_techniques:
@@ -152,6 +154,15 @@ def tell(
         techniques=tuple(sorted(techniques.items(), key=lambda pair: -pair[1])),
         drawing=draw([Told(each.document.title, each.document.severity, each.things) for each in read]),
     )
+
+
+def _read(documents: Sequence[AlertDocument], names: Mapping[str, str]) -> list[_Read]:
+    things = [things_of(each, names) for each in documents]
+    best = best_known(things)
+    return [
+        _Read(int(each.alert_id[2:]), parse_ticks(each.first_activity), each, [best[thing.key] for thing in found])
+        for each, found in zip(documents, things, strict=True)
+    ]
 
 
 def _runs(steps: Sequence[Step]) -> list[Run]:
@@ -184,28 +195,19 @@ def _step(read: _Read, before: int, opened: str, reasons: Sequence[Reason], now:
     )
 
 
-def _reason(edge: Link | Merge, places: Mapping[int, Place]) -> Reason:
+def _reason(edge: Link | Merge, places: Mapping[int, Place], names: Mapping[str, str]) -> Reason:
     return Reason(
-        phrases=phrases(explain(edge), [each.text for each in edge.evidence]),
+        phrases=_opening(phrases(edge, names)),
         percent=round(min(edge.score, 0.99) * 100),
         is_merge=isinstance(edge, Merge),
         earlier=places.get(edge.earlier_alert_number),
     )
 
 
-def phrases(sentence: str, told: Sequence[str]) -> tuple[Phrase, ...]:
-    """The sentence cut so that what sensors wrote stands apart, in the order in which it occurs."""
-    parts: list[Phrase] = []
-    place = 0
-    for text in told:
-        start = sentence.find(f" {text} seen ", place) if text else -1
-        if start < 0:
-            continue
-        parts += [Phrase(sentence[place : start + 1]), Phrase(text, told=True)]
-        place = start + 1 + len(text)
-    parts.append(Phrase(sentence[place:]))
-    opening = parts[0].text
-    return (Phrase(opening[:1].upper() + opening[1:]), *parts[1:])
+def _opening(parts: Sequence[Phrase]) -> tuple[Phrase, ...]:
+    """The sentence with a capital letter."""
+    first, *rest = parts
+    return (Phrase(first.text[:1].upper() + first.text[1:], first.told), *rest)
 
 
 def lit_tactics(tactics: Sequence[str]) -> list[tuple[str, bool]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from tocsin.documents import AlertDocument
+from tocsin.involved import Account, fuller_account, fuller_machine, machine_key, named
 
 DEVICES: Final = "Devices"
 USERS: Final = "Users"
@@ -23,7 +24,6 @@ GROUPS: Final = (DEVICES, USERS, ADDRESSES, WEB, FILES, PROCESSES, MAIL, CLOUD, 
 ASSETS: Final = frozenset({DEVICES, USERS})
 
 _GROUP_OF: Final = {
-    "User": USERS, "LogonSession": USERS, "SecurityGroup": USERS,
     "Ip": ADDRESSES,
     "Url": WEB, "DomainName": WEB,
     "File": FILES, "Process": PROCESSES, "Script": PROCESSES,
@@ -36,17 +36,18 @@ _GROUP_OF: Final = {
 class Thing(msgspec.Struct, frozen=True):
     """`label` names it, `detail` says more (path and hash, command line, sender and recipient) or is empty.
 
-    Both are as the sensor wrote them.
+    Both are as the sensor wrote them. `same` is equal for the spellings of one machine or account, else empty.
     """
 
     group: str
     label: str
     detail: str = ""
+    same: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
         """Equal for two sightings of one thing."""
-        return self.group, self.label.lower()
+        return self.group, self.same or self.label.lower()
 
 
 class ThingCount(msgspec.Struct, frozen=True):
@@ -62,15 +63,10 @@ class _Device(msgspec.Struct, frozen=True, rename="camel"):
     os_platform: str = ""
 
 
-class _Entity(msgspec.Struct, frozen=True, rename="camel"):
+class _Entity(Account, frozen=True, rename="camel"):
     """The properties of a stored entity that a label is made of."""
 
-    entity_type: str
-    account_name: str | None = None
-    domain_name: str | None = None
-    user_principal_name: str | None = None
-    user_sid: str | None = None
-    aad_user_id: str | None = None
+    entity_type: str = ""
     ip_address: str | None = None
     location: str | None = None
     url: str | None = None
@@ -113,11 +109,24 @@ _device_decoder = msgspec.json.Decoder(_Device)
 _entity_decoder = msgspec.json.Decoder(_Entity)
 
 
-def things_of(alert: AlertDocument) -> list[Thing]:
-    """Everything an alert names, devices first, each once."""
+def things_of(alert: AlertDocument, names: Mapping[str, str]) -> list[Thing]:
+    """Everything an alert names, devices first, each once. `names` are those of people by id."""
     found = [_device_thing(_device_decoder.decode(raw)) for raw in alert.devices]
-    found += [_entity_thing(_entity_decoder.decode(raw)) for raw in alert.entities]
+    for raw in alert.entities:
+        found += _entity_things(_entity_decoder.decode(raw), names)
     return list({thing.key: thing for thing in reversed(found)}.values())[::-1]
+
+
+def best_known(things_by_alert: Iterable[Iterable[Thing]]) -> dict[tuple[str, str], Thing]:
+    """Of each thing the sighting that says most of its name; the first of equal ones."""
+    found: dict[tuple[str, str], Thing] = {}
+    for things in things_by_alert:
+        for thing in things:
+            other = found.setdefault(thing.key, thing)
+            fuller = fuller_account if thing.group == USERS else fuller_machine
+            if thing.same and fuller(thing.label, other.label):
+                found[thing.key] = thing
+    return found
 
 
 def count_things(things_by_alert: Iterable[Iterable[Thing]]) -> list[tuple[str, list[ThingCount]]]:
@@ -136,13 +145,19 @@ def count_things(things_by_alert: Iterable[Iterable[Thing]]) -> list[tuple[str, 
 
 def _device_thing(device: _Device) -> Thing:
     platform = "" if device.os_platform in ("", "Other") else device.os_platform
-    return Thing(DEVICES, device.device_dns_name or device.mdatp_device_id or "device without a name", platform)
+    label = device.device_dns_name or device.mdatp_device_id or "device without a name"
+    return Thing(DEVICES, label, platform, machine_key(device.device_dns_name))
 
 
-def _entity_thing(entity: _Entity) -> Thing:
-    group = _GROUP_OF.get(entity.entity_type, OTHER)
-    label, detail = _told(entity)
-    return Thing(group, label or entity.entity_type, detail)
+def _entity_things(entity: _Entity, names: Mapping[str, str]) -> Iterator[Thing]:
+    """The entity, and the account that it names besides. An id that nobody has a name for is no person: the queue,
+    which counts names, would not agree."""
+    account = named(entity, names)
+    if account.key:
+        yield Thing(USERS, account.label, "", account.key)
+    if not account.key or entity.entity_type != "User":
+        label, detail = _told(entity)
+        yield Thing(_GROUP_OF.get(entity.entity_type, OTHER), label or entity.entity_type, detail)
 
 
 def _told(entity: _Entity) -> tuple[str | None, str]:
@@ -150,10 +165,7 @@ def _told(entity: _Entity) -> tuple[str | None, str]:
     hashes = entity.sha256 or entity.sha1 or entity.md5
     match entity.entity_type:
         case "User":
-            account = entity.account_name
-            if account and entity.domain_name:
-                account = f"{entity.domain_name}\\{account}"
-            return entity.user_principal_name or account or entity.user_sid or entity.aad_user_id, ""
+            return entity.user_sid or entity.aad_user_id, ""
         case "Ip":
             return entity.ip_address, entity.location or ""
         case "File":
