@@ -5,7 +5,7 @@ Finished incidents are cached by (tenant, incident, change): a version never cha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +17,8 @@ from tocsin.stores.sqlite.reading import Change, IncidentRow, ReadStore
 from tocsin.walks import Walk
 
 CACHE_BYTES_MAX: Final = 32 * 1024 * 1024
+READ_ALERTS_MAX: Final = 2_000
+"""Alerts that are read in one go, so that a page of large incidents can end early."""
 
 Render = Callable[[IncidentRow, bytes, Sequence[bytes]], bytes]
 """(row, header, alerts) -> the finished incident in some dialect."""
@@ -120,8 +122,7 @@ class Search:
             found = walk_incidents(self._store, scope, walk)
             incidents: list[bytes] = []
             size = 0
-            for row in found.rows:
-                incident = self._finished(scope, row, render)
+            for incident in self._finished(scope, found.rows, render):
                 size += len(incident)
                 if incidents and bytes_max is not None and size > bytes_max:
                     return Page(incidents, found.cut(walk, len(incidents)))
@@ -132,16 +133,28 @@ class Search:
         """One finished incident. Raises NotFound."""
         with self._store.snapshot():
             row = self._store.get_incident(scope, incident_id, not_before=not_before)
-            return self._finished(scope, row, render)
+            return next(self._finished(scope, [row], render))
 
-    def _finished(self, scope: Scope, row: IncidentRow, render: Render) -> bytes:
-        # The scope has been applied to the row; today all who may see it see it whole, so the key needs no scope.
-        key = (scope.tenant_id, row.incident_id, row.change)
-        found = self._cache.pop(key, None)
-        if found is None:
-            found = render(row, self._store.header(row), self._store.alerts(scope, row))
-            self._cached_bytes += len(found)
-        self._cache[key] = found  # popped and put back: the oldest use comes first
+    def _finished(self, scope: Scope, rows: Sequence[IncidentRow], render: Render) -> Iterator[bytes]:
+        """The rows of one read, finished: from the cache, and the others read together, some alerts at a time."""
+        start = 0
+        while start < len(rows):
+            end, alerts = start, 0
+            while end < len(rows) and (end == start or alerts + rows[end].alert_count <= READ_ALERTS_MAX):
+                alerts += rows[end].alert_count
+                end += 1
+            yield from self._finish(scope, rows[start:end], render)
+            start = end
+
+    def _finish(self, scope: Scope, rows: Sequence[IncidentRow], render: Render) -> list[bytes]:
+        # The scope has been applied to the rows; today all who may see one see it whole, so the key needs no scope.
+        keys = [(scope.tenant_id, row.incident_id, row.change) for row in rows]
+        finished = {key: self._cache.pop(key) for key in keys if key in self._cache}
+        missing = [row for key, row in zip(keys, rows, strict=True) if key not in finished]
+        for row, (header, alerts) in zip(missing, self._store.documents(scope, missing), strict=True):
+            made = finished[scope.tenant_id, row.incident_id, row.change] = render(row, header, alerts)
+            self._cached_bytes += len(made)
+        self._cache.update(finished)  # popped and put back: the oldest use comes first
         while self._cached_bytes > self._cache_bytes_max:
             self._cached_bytes -= len(self._cache.pop(next(iter(self._cache))))
-        return found
+        return [finished[key] for key in keys]

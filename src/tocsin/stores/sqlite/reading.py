@@ -6,6 +6,7 @@ an earlier change number (`design/feed.md`). One connection, one thread; knows n
 
 from __future__ import annotations
 
+import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -210,6 +211,36 @@ class ReadStore:
                 (scope.tenant_id, row.incident_id, row.change),
             )
         ]
+
+    def documents(self, scope: Scope, rows: Sequence[IncidentRow]) -> list[tuple[bytes, list[bytes]]]:
+        """Header and alert documents of many versions of one moment, with two statements for all of them.
+
+        A version of an incident that was not the one of its moment would be given alerts of another version, so
+        `rows` must come from one read.
+        """
+        if not scope.whole_tenant or not rows:
+            return [(self.header(row), []) for row in rows]
+        headers = dict(
+            self._connection.execute(
+                "SELECT document_id, header FROM carray(?) CROSS JOIN incident_document ON document_id = value",
+                (apsw.carray(array.array("q", [row.document_id for row in rows])),),
+            ).fetchall()
+        )
+        alerts: dict[int, list[bytes]] = {row.incident_id: [] for row in rows}
+        # Every change of an alert is a change of its incident, so the newest of these versions serves for all of them.
+        found = self._connection.execute(
+            "SELECT incident_id, document FROM carray(?1) CROSS JOIN alert INDEXED BY alert_by_incident "
+            "CROSS JOIN alert_document USING (document_id) WHERE alert.tenant_id = ?2 AND incident_id = value "
+            "AND change <= ?3 AND (superseded_by IS NULL OR superseded_by > ?3)",
+            (
+                apsw.carray(array.array("q", list(alerts))),
+                scope.tenant_id,
+                max(row.change for row in rows),
+            ),
+        )
+        for incident_id, document in found:
+            alerts[incident_id].append(document)
+        return [(headers[row.document_id], alerts[row.incident_id]) for row in rows]
 
     def find_links(self, scope: Scope, row: IncidentRow) -> dict[int, list[Link | Merge]]:
         """Why the alerts of this incident are together: alert number -> its join and the merges it brought."""
