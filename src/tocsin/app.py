@@ -26,7 +26,8 @@ from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import failed
 from tocsin.web.api import api_routes
 from tocsin.web.graph import graph_routes
-from tocsin.web.graph_asking import GRAPH_PATHS, exchange_of
+from tocsin.web.graph_asking import MEANT_FOR_GRAPH, exchange_of
+from tocsin.web.health import health_routes
 from tocsin.web.intake import intake_routes
 from tocsin.web.oauth import OAuthDeps, oauth_routes
 from tocsin.web.openapi.page import openapi_routes
@@ -64,6 +65,7 @@ def asgi(service: Service) -> Starlette:
             *api_routes(service),
             *intake_routes(service),
             *graph_routes(service),
+            *health_routes(service),
             *openapi_routes(service.names),
             *portal_routes(service),
             *oauth_routes(deps),
@@ -104,7 +106,7 @@ def _missing(service: Service) -> Callable[[Request, Exception], Awaitable[Respo
         path = request.url.path[:200]
         message = f"There is nothing at {path}." if status == 404 else f"{request.method} is not offered at {path}."
         code = "NotFound" if status == 404 else "BadRequest"
-        if GRAPH_PATHS.match(path):
+        if MEANT_FOR_GRAPH.match(path):
             exchange = exchange_of(service, request)
             body, headers = graph.error_body(code, message, exchange), exchange.headers()
         else:

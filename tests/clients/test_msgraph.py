@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "reliability"))
-
-from running import ServerProcess
+from installed import PYTHON, ServerProcess, needs_python_clients, run
 
 from house import lines, native
 
 CALLS = Path(__file__).with_name("msgraph_calls.py")
-# The SDK weighs hundreds of megabytes, so it may live in an environment of its own.
-PYTHON = os.environ.get("TOCSIN_MSGRAPH_PYTHON", sys.executable if importlib.util.find_spec("msgraph") else "")
 
 ENTITIES = [
     {"entityType": "User", "accountName": "ann", "verdict": "Malicious", "remediationStatus": "Active"},
@@ -51,7 +41,7 @@ HostLogonSessionEvidence DnsEvidence MalwareEvidence AlertEvidence
 """
 
 
-@pytest.mark.skipif(not PYTHON, reason="msgraph-sdk is not installed (TOCSIN_MSGRAPH_PYTHON may name a Python with it)")
+@needs_python_clients
 def test_the_sdk_signs_in_and_understands_every_answer(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         server.start()
@@ -60,14 +50,9 @@ def test_the_sdk_signs_in_and_understands_every_answer(tmp_path: Path) -> None:
             others = [native(number) for number in range(2, 6)]
             assert sensor.post("/ingest/native", content=lines([whole, *others])).status_code == 200
         who, ca = server.who, server.data_dir / "tls" / "ca.pem"
-        run = subprocess.run(
-            [PYTHON, str(CALLS), server.url, who.tenant_guid, who.app_id, who.secret, str(ca)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert run.returncode == 0, run.stderr[-4000:]
-    told = json.loads(run.stdout)
+        done = run(PYTHON, CALLS, server.url, who.tenant_guid, who.app_id, who.secret, ca)
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = json.loads(done.stdout)
     assert told.pop("evidence") == EVIDENCE.split()
     assert told.pop("one")[0] == "Alert 1"
     assert told == {

@@ -111,6 +111,9 @@ def test_a_husk_is_redirected_of_unknown_severity_and_without_alerts(client: Cli
     [
         ("status eq 'active'", ["3", "2", "1"]),
         ("status eq 'Active' and severity eq 'High'", ["2"]),
+        ("(status eq 'active' or status eq 'inProgress' or status eq 'awaitingAction')", ["3", "2", "1"]),
+        ("status eq 'awaitingAction' or status in ('awaitingAction','unknownFutureValue')", []),
+        ("status ne 'awaitingAction'", ["3", "2", "1"]),
         ("severity eq 'high' or severity eq 'low'", ["3", "2"]),
         ("classification eq 'unknown' and determination eq 'unknown'", ["3", "2", "1"]),
         ("determination eq 'notEnoughDataToValidate'", []),
@@ -572,3 +575,10 @@ def test_requests_of_public_clients_are_answered_as_they_are_sent(
         target = target.replace(b"'active'", b"'new'").replace(b"%27active%27", b"%27new%27")
     answer = wire(client, target, ("content-type", "application/x-www-form-urlencoded"), ("content-length", "0"))
     assert len(ids(answer)) == 1
+
+
+@pytest.mark.parametrize("path", ["/v2.0/security/incidents", "/v1.0/security/nothing", "/v1.0/me"])
+def test_paths_that_are_not_there_are_answered_as_graph_does(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "innerError" in answer.json()["error"]

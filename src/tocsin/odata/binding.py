@@ -257,6 +257,8 @@ def _member(prop: Property, literal: Literal, operator_kind: str) -> Value:
     if not qualified and literal.type_name != "Edm.String":
         raise _incompatible(prop.type_name, literal.type_name, operator_kind)
     assert isinstance(literal.value, str)
+    if literal.value in prop.elsewhere:
+        return None  # equal to no row, as null is
     member = prop.members.get(literal.value)
     if member is None:
         offered = ", ".join(prop.members)

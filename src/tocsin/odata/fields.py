@@ -25,7 +25,8 @@ class Kind(Enum):
 class Property(msgspec.Struct, frozen=True, kw_only=True):
     """One filterable property. `type_name` is what messages call its type.
 
-    `members` maps the spelling of an enum value, case-sensitive, to the model's member.
+    `members` maps the spelling of an enum value, case-sensitive, to the model's member. `elsewhere` are values that the
+    original has and no row here: they may be asked for and equal nothing. Only for properties that are never null.
     `ordered`: gt, ge, lt and le are offered. `orderable`: so is `$orderby`.
     """
 
@@ -34,6 +35,7 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     type_name: str
     members: Mapping[str, StrEnum] = {}
+    elsewhere: frozenset[str] = frozenset()
     ordered: bool = True
     orderable: bool = False
 

@@ -21,13 +21,27 @@ def _time(name: str, field: Field) -> Property:
     return Property(name=name, field=field, kind=Kind.TIME, type_name="Edm.DateTimeOffset", orderable=True)
 
 
-def _enum(name: str, field: Field, type_name: str, members: Members, *, ordered: bool = False) -> Property:
+_INCIDENT_STATUSES_ELSEWHERE: Final = frozenset({"awaitingAction", "unknownFutureValue"})
+_ALERT_STATUSES_ELSEWHERE: Final = frozenset({"unknown", "unknownFutureValue"})
+"""libre-devops-helpers asks for all that is open, awaitingAction included, and takes 400 for a failure."""
+
+
+def _enum(
+    name: str,
+    field: Field,
+    type_name: str,
+    members: Members,
+    *,
+    ordered: bool = False,
+    elsewhere: frozenset[str] = frozenset(),
+) -> Property:
     return Property(
         name=name,
         field=field,
         kind=Kind.ENUM,
         type_name=f"microsoft.graph.security.{type_name}",
         members=members,
+        elsewhere=elsewhere,
         ordered=ordered,
     )
 
@@ -39,7 +53,7 @@ def incident_options(
     return _options(
         "incident",
         (
-            _enum("status", Field.STATUS, "incidentStatus", statuses),
+            _enum("status", Field.STATUS, "incidentStatus", statuses, elsewhere=_INCIDENT_STATUSES_ELSEWHERE),
             *_judgements(severities, classifications, determinations),
         ),
         others,
@@ -61,7 +75,7 @@ def alert_options(
     return _options(
         "alert",
         (
-            _enum("status", Field.STATUS, "alertStatus", statuses),
+            _enum("status", Field.STATUS, "alertStatus", statuses, elsewhere=_ALERT_STATUSES_ELSEWHERE),
             _enum("serviceSource", Field.SERVICE_SOURCE, "serviceSource", service_sources),
             *_judgements(severities, classifications, determinations),
         ),

@@ -28,6 +28,8 @@ from tocsin.web.api import caller
 
 ROOT: Final = "/{root:graph}"
 GRAPH_PATHS: Final = re.compile(r"/(v1\.0|beta)/", re.ASCII)
+MEANT_FOR_GRAPH: Final = re.compile(r"/(?:v1\.0|beta)/|/.*/security/", re.ASCII | re.DOTALL)
+"""Also versions that there are not: who asks for them reads Graph's errors."""
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 _PAGE_SIZE: Final = re.compile(r'(?:odata\.)?maxpagesize\s*=\s*"?(\d{1,9})"?', re.IGNORECASE | re.ASCII)
 

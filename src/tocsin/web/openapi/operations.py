@@ -11,6 +11,7 @@ from tocsin.access import READ_ALERTS, READ_INCIDENTS, WRITE_ALERTS, WRITE_INCID
 from tocsin.dialects.graph import GraphError
 from tocsin.dialects.graph_objects import GraphAlert, GraphIncident
 from tocsin.senders import REGISTRY
+from tocsin.web.health import Health
 from tocsin.web.intake import Receipt, RefusedView, Retry
 from tocsin.web.openapi import shapes
 
@@ -99,7 +100,7 @@ _CHANGING: Final = (404, 413, 507)
 def _graph(method: str, path: str, summary: str, answer: Any, *statuses: int, **more: Any) -> Operation:
     more.setdefault("permissions", READ_INCIDENTS)
     more["parameters"] = (*more.get("parameters", ()), _PREFER)
-    answers = {200: answer, **_failing(GraphError, *statuses)}
+    answers = {200: answer, **_failing(GraphError, 404, *statuses)}  # 404 also of a version that is not there
     return Operation(
         method=method,
         path=GRAPH + path,
@@ -193,7 +194,7 @@ OPERATIONS: Final = (
         parameters=(*_GRAPH_LIST, _DELTA_TOKEN),
     ),
     _graph("GET", "/incidents/delta()", "The same", shapes.GraphChanges, 410, parameters=(*_GRAPH_LIST, _DELTA_TOKEN)),
-    _graph("GET", "/incidents/{incident_id}", "Get one incident", GraphIncident, 404, parameters=_SHAPE),
+    _graph("GET", "/incidents/{incident_id}", "Get one incident", GraphIncident, parameters=_SHAPE),
     _graph(
         "PATCH",
         "/incidents/{incident_id}",
@@ -210,10 +211,9 @@ OPERATIONS: Final = (
         "/incidents/{incident_id}/alerts",
         "List an incident's alerts",
         shapes.GraphAlertPage,
-        404,
         parameters=_SHAPE,
     ),
-    _graph("GET", "/incidents/{incident_id}/comments", "List the remarks on an incident", shapes.GraphComments, 404),
+    _graph("GET", "/incidents/{incident_id}/comments", "List the remarks on an incident", shapes.GraphComments),
     _graph(
         "POST",
         "/incidents/{incident_id}/comments",
@@ -234,9 +234,7 @@ OPERATIONS: Final = (
         media="text/plain",
         permissions=READ_ALERTS,
     ),
-    _graph(
-        "GET", "/alerts_v2/{alert_id}", "Get one alert", GraphAlert, 404, parameters=_SHAPE, permissions=READ_ALERTS
-    ),
+    _graph("GET", "/alerts_v2/{alert_id}", "Get one alert", GraphAlert, parameters=_SHAPE, permissions=READ_ALERTS),
     _graph(
         "PATCH",
         "/alerts_v2/{alert_id}",
@@ -253,7 +251,6 @@ OPERATIONS: Final = (
         "/alerts_v2/{alert_id}/comments",
         "List the remarks on an alert",
         shapes.GraphComments,
-        404,
         permissions=READ_ALERTS,
     ),
     _graph(
@@ -301,6 +298,13 @@ OPERATIONS: Final = (
     _issuer("GET", "/{tenant}/v2.0/.well-known/openid-configuration", "The issuer's description (version 2)"),
     _issuer("GET", "/{tenant}/discovery/keys", "The public keys (version 1)"),
     _issuer("GET", "/{tenant}/discovery/v2.0/keys", "The public keys (version 2)"),
+    Operation(
+        method="GET",
+        path="/healthz",
+        tag="Health",
+        summary="Whether the server can do its work",
+        answers={200: Health, 503: Health},
+    ),
     Operation(
         method="GET",
         path="/openapi.json",
