@@ -1,0 +1,97 @@
+"""What is usual: in how many recent hours a rule fired, here and anywhere, and how surprising it is now.
+
+Hours are counted, not alerts, so that a flood does not become a habit by its volume. A habit halves in a week
+of silence. One `Habit` (two numbers) is kept for the tenant, for each rule, and for each (rule, asset); one
+that has faded may be forgotten, so the state is bounded by what still happens. Where it is kept is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import exp2, log2
+from typing import Final
+
+import msgspec
+
+from tocsin import ticks
+from tocsin.correlation.evidence import key_of
+
+HALF_LIFE_HOURS: Final = 7 * 24
+FADED: Final = 1 / 16
+"""Below this many hours a habit counts as never seen: four weeks after a single sighting."""
+TENANT_KEY: Final = key_of("habit", "tenant")
+
+
+class Habit(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`hours` is the decayed number of distinct hours with a sighting, as of `last_hour` (hours since 1970)."""
+
+    hours: float
+    last_hour: int
+
+
+class Surprise(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How unexpected a rule on an asset is. `bits` is log2 of how much rarer it is than anything happening at all.
+
+    `share` is bits by the most they could be here: 1 is "never seen", 0 "every hour", and 1 in a tenant that nothing
+    is known of, where nothing can be called usual. `known_hours` is how long the tenant has been watched.
+    """
+
+    bits: float
+    share: float
+    known_hours: float
+
+
+class Observation(msgspec.Struct, frozen=True, gc=False):
+    """What one alert showed: the surprise by asset, and the habits to keep, by key."""
+
+    surprises: dict[int, Surprise]
+    habits: dict[int, Habit]
+
+
+def level(habit: Habit | None, hour: int) -> float:
+    """The decayed number of hours as of `hour`; 0 where nothing is known. An earlier hour sees the habit undecayed."""
+    if habit is None:
+        return 0.0
+    return habit.hours * exp2(-max(0, hour - habit.last_hour) / HALF_LIFE_HOURS)
+
+
+def is_faded(habit: Habit, at: int) -> bool:
+    """Whether the habit may be forgotten at `at` (ticks)."""
+    return level(habit, at // ticks.HOUR) < FADED
+
+
+def pair_key(rule: int, asset: int) -> int:
+    """The key of a rule on an asset, made of the evidence keys of both."""
+    return key_of("habit", f"{rule}/{asset}")
+
+
+def rule_key(rule: int) -> int:
+    """The key of a rule anywhere."""
+    return key_of("habit", f"{rule}")
+
+
+def observe(known: Mapping[int, Habit], rule: int, assets: Sequence[int], at: int) -> Observation:
+    """Judge a rule on these assets at `at` (ticks) by what is known, then count the hour.
+
+    Surprise is the mean of "this rule here" and "this rule anywhere": a new place for a common rule is less than
+    a new rule. A late alert of an hour that is counted, or of an earlier one, changes nothing.
+    """
+    hour = at // ticks.HOUR
+    anywhere = rule_key(rule)
+    watched = level(known.get(TENANT_KEY), hour)
+    most = log2(watched + 1.0)
+    usual = log2(level(known.get(anywhere), hour) + 1.0)
+    keys = {asset: pair_key(rule, asset) for asset in assets}
+    surprises = {}
+    for asset, key in keys.items():
+        here = log2(level(known.get(key), hour) + 1.0)
+        bits = max(0.0, most - (here + usual) / 2)
+        surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3) if most else 1.0, round(watched, 2))
+    changed = {key: _counted(known.get(key), hour) for key in (TENANT_KEY, anywhere, *keys.values())}
+    return Observation(surprises, {key: habit for key, habit in changed.items() if habit is not known.get(key)})
+
+
+def _counted(habit: Habit | None, hour: int) -> Habit:
+    if habit is None:
+        return Habit(1.0, hour)
+    return habit if hour <= habit.last_hour else Habit(level(habit, hour) + 1.0, hour)

@@ -1,0 +1,145 @@
+"""What the priority of an incident is made of, gathered alert by alert, bounded whatever the history.
+
+In charge of what an alert adds: findings (a rule on an asset), how critical its assets are, what confirms it as
+bad, and what else was unusual at the time. What that is worth is `priority`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from tocsin.correlation.evidence import DEVICES_READ_MAX, ENTITIES_READ_MAX, Evidence
+from tocsin.correlation.habit import Surprise
+from tocsin.correlation.kinds import DEVICE, HOST_IP, RESOURCE, USER
+from tocsin.correlation.unusual import Unrest, is_strange
+from tocsin.model import Alert
+
+FINDINGS_MAX: Final = 64
+ASSETS_MAX: Final = 8
+MOMENT_FULL: Final = 30.0
+"""Bits of others' surprise, within about ten minutes, that count as a full strange moment."""
+CRITICAL_TAGS: Final = {
+    "tier0": 3, "tier-0": 3, "tier 0": 3, "crown-jewel": 3, "domain-controller": 3, "critical": 3,
+    "tier1": 2, "tier-1": 2, "tier 1": 2, "high-value": 2, "server": 1,
+}  # fmt: skip
+"""Device tags that say how critical it is; 3 is the most."""
+NOBODY: Final = 0
+"""The asset of an alert that names none."""
+
+
+class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A rule (its evidence key) fired on an asset (evidence key, or NOBODY).
+
+    `severity` is the highest `Severity.rank`. `bits` and `share` are of the first time in this incident: a story
+    that goes on does not make itself usual.
+    """
+
+    rule: int
+    asset: int
+    title: str
+    severity: int
+    bits: float
+    share: float
+
+
+class Signals(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`criticality` is 0 to 3, the highest of the devices. `threat` names what confirmed it as bad, else empty.
+
+    `moment` (0 to 1) is how much that is unusual happened elsewhere in the tenant at the time; `own` is the
+    incident's own part in the tenant's unrest.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    criticality: int = 0
+    threat: str = ""
+    moment: float = 0.0
+    own: Unrest = Unrest()
+
+
+def assets_of(evidence: Sequence[Evidence]) -> tuple[int, ...]:
+    """The keys of what an alert happened to: its devices, else host addresses, else accounts or cloud resources."""
+    for kinds in ((DEVICE,), (HOST_IP,), (USER, RESOURCE)):
+        if found := [each.key for each in evidence if each.kind in kinds]:
+            return tuple(found[:ASSETS_MAX])
+    return (NOBODY,)
+
+
+def with_alert(
+    signals: Signals,
+    alert: Alert,
+    rule: int,
+    surprises: Mapping[int, Surprise],
+    unrest: Unrest,
+) -> tuple[Signals, Unrest]:
+    """The signals after this alert, and the tenant's unrest. Surprises are by asset.
+
+    A finding that the incident has already stirs nothing: a flood is one surprise.
+    """
+    at = alert.first_activity
+    known = {(each.rule, each.asset) for each in signals.findings}
+    new = [
+        Finding(rule, asset, alert.title, alert.severity.rank, surprise.bits, surprise.share)
+        for asset, surprise in surprises.items()
+    ]
+    stir = 0.0
+    moment = signals.moment
+    if any((rule, asset) not in known for asset in surprises):
+        others = unrest.level(at) - signals.own.level(at)
+        moment = max(moment, round(min(1.0, max(0.0, others) / MOMENT_FULL), 3))
+        stir = max(each.bits if is_strange(each) else 0.0 for each in surprises.values())
+    grown = Signals(
+        _together(signals.findings, new),
+        max(signals.criticality, criticality_of(alert)),
+        signals.threat or threat_of(alert),
+        moment,
+        signals.own.stirred(at, stir),
+    )
+    return grown, unrest.stirred(at, stir)
+
+
+def merged_signals(target: Signals, source: Signals) -> Signals:
+    """The signals of two incidents that become one. The lesser moment holds: what was elsewhere may be inside now."""
+    return Signals(
+        _together(target.findings, source.findings),
+        max(target.criticality, source.criticality),
+        target.threat or source.threat,
+        min(target.moment, source.moment),
+        target.own.joined(source.own),
+    )
+
+
+def criticality_of(alert: Alert) -> int:
+    """The highest criticality that the tags of the alert's devices tell, 0 to 3."""
+    tags = [tag.strip().lower() for device in alert.devices[:DEVICES_READ_MAX] for tag in device.tags]
+    return max((CRITICAL_TAGS.get(tag, 0) for tag in tags), default=0)
+
+
+def threat_of(alert: Alert) -> str:
+    """What the sender says is behind it: an actor, a malware family or a malicious entity; else empty."""
+    if alert.actor_name:
+        return f"actor {alert.actor_name}"
+    if alert.threat_family_name:
+        return f"threat {alert.threat_family_name}"
+    for entity in alert.entities[:ENTITIES_READ_MAX]:
+        if (entity.verdict or "").lower() == "malicious":
+            return f"a malicious {entity.entity_type}"
+    return ""
+
+
+def finding_order(finding: Finding) -> tuple[float, int, int, int]:
+    """The most telling findings first: by surprise, then severity; the keys only make it definite."""
+    return -finding.bits, -finding.severity, finding.rule, finding.asset
+
+
+def _together(known: tuple[Finding, ...], more: Sequence[Finding]) -> tuple[Finding, ...]:
+    found = {(each.rule, each.asset): each for each in known}
+    for new in more:
+        old = found.get((new.rule, new.asset))
+        if old is None:
+            found[new.rule, new.asset] = new
+        elif new.severity > old.severity:
+            found[new.rule, new.asset] = msgspec.structs.replace(old, severity=new.severity)
+    return tuple(sorted(found.values(), key=finding_order)[:FINDINGS_MAX])
