@@ -11,7 +11,7 @@ from house import Bench, HandClock, lines, native
 from tocsin.errors import Unavailable
 from tocsin.ingest import Delivery, read_delivery
 from tocsin.senders import REGISTRY
-from tocsin.writer import Writer
+from tocsin.writer import CHECKPOINT_PAGES, Writer
 
 
 @pytest.fixture
@@ -46,6 +46,36 @@ def test_a_defect_between_commits_stops_the_service_and_answers_who_waits(bench:
     with pytest.raises(Unavailable):
         writer.submit(delivery(bench, 2)).result(30)
     writer.stop()
+
+
+def test_what_was_committed_waits_no_more(bench: Bench) -> None:
+    writer = Writer(bench.committer, alerts_waiting_max=2, on_broken=lambda: None)
+    writer.start()
+    for number in range(0, 20, 2):
+        writer.submit(delivery(bench, number)).result(30)
+        writer.perform(lambda _store: None).result(30)  # the group before this one has been counted off
+    writer.stop()
+    assert bench.reader.count_incidents(bench.scope) == 10
+
+
+def test_who_comes_after_the_end_is_told_so_instead_of_waiting_for_ever(bench: Bench) -> None:
+    writer = Writer(bench.committer, alerts_waiting_max=100, on_broken=lambda: None)
+    writer.start()
+    writer.stop()
+    with pytest.raises(Unavailable, match="stopping"):
+        writer.submit(delivery(bench, 1))
+    with pytest.raises(Unavailable, match="stopping"):
+        writer.perform(lambda _store: None)
+
+
+def test_the_write_ahead_log_stays_short_however_much_is_written(bench: Bench) -> None:
+    """Four times the bound is written; without checkpoints all of it would stand in the log."""
+    for turn in range(16):
+        bench.ingest(*[native(turn * 500 + number, description="x" * 8000) for number in range(500)])
+        bench.committer.tidy()
+    written = bench.path.stat().st_size
+    assert written > 2 * CHECKPOINT_PAGES * 4096
+    assert bench.path.with_name(bench.path.name + "-wal").stat().st_size < 1.5 * CHECKPOINT_PAGES * 4096
 
 
 def test_more_than_may_wait_is_told_to_come_again(bench: Bench) -> None:

@@ -135,20 +135,26 @@ class Writer:
 
     def submit(self, delivery: Delivery) -> Future[object]:
         """Queue a delivery; the future gives its list of LineResult. Raises Unavailable when too much waits."""
+        job = _Job(delivery, None)
         with self._counting:
-            if self._stopping:
-                raise Unavailable("the service is stopping", 5)
-            job = _Job(delivery, None)
             if self._waiting + job.weight > self._waiting_max and self._waiting:
                 raise Unavailable("more alerts are waiting than the writer can take; ask again", 2)
+            future = self._put(job)
             self._waiting += job.weight
-        return self._put(job)
+        return future
 
     def perform(self, work: Callable[[WriteStore], T]) -> Future[T]:
-        """Queue a function of the store, committed in its own transaction; the future gives what it returns."""
-        return self._put(_Job(None, work))  # type: ignore[return-value]
+        """Queue a function of the store, committed in its own transaction; the future gives what it returns.
+
+        Raises Unavailable when the writer is stopping.
+        """
+        with self._counting:
+            return self._put(_Job(None, work))  # type: ignore[return-value]
 
     def _put(self, job: _Job) -> Future[object]:
+        """Queue a job, under the lock: behind the mark of the end it would wait for ever."""
+        if self._stopping:
+            raise Unavailable("the service is stopping", 5)
         self._jobs.put(job)
         return job.future
 
@@ -156,7 +162,7 @@ class Writer:
         """Refuse new deliveries, finish those that wait, and end the thread."""
         with self._counting:
             self._stopping = True
-        self._jobs.put(None)
+            self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:
