@@ -13,7 +13,7 @@ import pytest
 
 from tocsin.alertfiles import Record
 from tocsin.errors import InvalidInput, NotFound, Unauthenticated, Unavailable
-from tocsin.shipping import Server, Shipper, Waiting, in_batches
+from tocsin.shipping import Outcome, Server, Shipper, Waiting, in_batches
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -127,7 +127,35 @@ def test_waits_grow_and_the_end_of_patience_is_an_error(server: Scripted) -> Non
     with pytest.raises(Unavailable, match="says 503"):
         shipper.send(records("a"))
     shipper.close()
-    assert [each.seconds for each in server.waits] == [1, 2, 4, 8]
+    assert [each.seconds for each in server.waits] == [1, 2, 4, 8, 5]
+
+
+def test_a_server_that_asks_for_more_than_the_patience_left_is_asked_once_more_at_its_end(server: Scripted) -> None:
+    server.otherwise = error(507, retry_after="30")
+    shipper = server.shipper(patience=10)
+    with pytest.raises(Unavailable, match="took nothing for 10 s"):
+        shipper.send(records("a"))
+    shipper.close()
+    assert [each.seconds for each in server.waits] == [10]
+
+
+def test_without_patience_nothing_is_waited_for(server: Scripted) -> None:
+    server.otherwise = error(507, retry_after="30")
+    shipper = server.shipper(patience=0)
+    with pytest.raises(Unavailable, match="did not take this"):
+        shipper.send(records("a"))
+    shipper.close()
+    assert not server.waits
+
+
+def test_what_was_acknowledged_before_the_end_of_patience_is_counted(server: Scripted) -> None:
+    server.otherwise = lambda body: error(503)(body) if b"c" in body and b"b" not in body else error(413)(body)
+    server.script = [error(413), accepted]
+    shipper, outcome = server.shipper(patience=1), Outcome()
+    with pytest.raises(Unavailable):
+        shipper.send(records("a", "b", "c"), outcome)
+    shipper.close()
+    assert outcome.created == 2
 
 
 def test_an_unreachable_server_is_waited_for_and_found_where_it_came_back(server: Scripted) -> None:

@@ -140,12 +140,13 @@ class Shipper:
             self._client.close()
         self._client = self._server = None
 
-    def send(self, records: Sequence[Record]) -> Outcome:
+    def send(self, records: Sequence[Record], outcome: Outcome | None = None) -> Outcome:
         """Deliver these records, in their order. Returns once each is answered for.
 
+        An `outcome` that is given has what was answered for so far, also when this raises.
         Raises Unavailable at the end of patience, Unauthenticated, Forbidden, NotFound, InvalidInput.
         """
-        outcome = Outcome()
+        outcome = Outcome() if outcome is None else outcome
         waiting = [list(records)] if records else []
         while waiting:
             batch = waiting.pop()
@@ -181,11 +182,14 @@ class Shipper:
                     return response
                 reason, asked = error_text(response), _retry_after(response)
             seconds = wait if asked is None else asked
-            if self._patience is not None and spent + seconds > self._patience:
-                raise Unavailable(
-                    f"the server took nothing for {spent:.0f} s ({reason}); "
-                    "run this again later: what it did take it will recognise"
-                )
+            if self._patience is not None:
+                # A server that asks for more than is left gets its last chance at the end of patience.
+                seconds = min(seconds, self._patience - spent)
+                if seconds <= 0 and spent >= self._patience:
+                    waited = f"took nothing for {spent:.0f} s" if spent else "did not take this"
+                    raise Unavailable(
+                        f"the server {waited} ({reason}); run this again later: what it did take it will recognise"
+                    )
             self._watch(Waiting(reason, seconds))
             self._pause(seconds)
             spent += max(seconds, 0.1)

@@ -22,6 +22,7 @@ from tocsin.errors import StorageFull, TocsinError, Unavailable
 from tocsin.ingest import Delivery, LineResult, apply_deliveries
 from tocsin.retention import cutoff
 from tocsin.stores.sqlite.writing import WriteStore
+from tocsin.ticks import MINUTE
 
 GROUP_ALERTS_MAX: Final = 4_000
 GROUP_JOBS_MAX: Final = 512
@@ -51,6 +52,7 @@ class Committer:
     def __init__(self, store: WriteStore, clock: Clock, limits: Limits, retention_days: int = RETENTION_DAYS) -> None:
         self._store, self._clock, self._limits, self._retention_days = store, clock, limits, retention_days
         self.broken: BaseException | None = None
+        self._full_said: int | None = None
 
     def ingest(self, deliveries: Sequence[Delivery]) -> list[list[LineResult]]:
         """Commit and correlate these deliveries in one transaction."""
@@ -100,6 +102,7 @@ class Committer:
 
     def _translated(self, error: BaseException) -> BaseException:
         if isinstance(error, apsw.FullError):
+            self._say_full()
             return StorageFull("the disk of the store is full; nothing of this request was kept", 30)
         if isinstance(error, apsw.BusyError):
             return Unavailable("the store is busy with another program; ask again", 5)
@@ -107,6 +110,17 @@ class Committer:
             self._break(error)
             return Unavailable("the store could not write; the service stops", 30)
         return error
+
+    def _say_full(self) -> None:
+        """Once a minute: senders come again and again, and each would leave a line."""
+        now = self._clock()
+        if self._full_said is None or now - self._full_said >= MINUTE:
+            self._full_said = now
+            log.error(
+                "disk_full",
+                advice="nothing new is kept until there is room, reads go on; "
+                "free space on the disk of the data folder, or shorten the retention",
+            )
 
     def _break(self, error: BaseException) -> None:
         self.broken = error

@@ -87,7 +87,8 @@ def test_lists_are_tables_of_full_width_without_colours(terminal: Terminal) -> N
 def test_retention_is_set_for_a_tenant_and_back_to_the_default(terminal: Terminal) -> None:
     terminal.run("key", "create", "k")
     assert terminal.run("retention", "show", "--json").json()["retentionDays"] == 180
-    assert terminal.run("retention", "set", "30").code == 0
+    ran = terminal.run("retention", "set", "30")
+    assert (ran.code, "no incident went past that by this" in ran.err) == (0, True)
     assert terminal.run("retention", "show", "--json").json() | {"keptSince": ""} == {
         "tenant": "default",
         "retentionDays": 30,
@@ -105,7 +106,17 @@ def test_retention_that_would_delete_incidents_must_be_meant(terminal: Terminal)
     Bench(terminal.data_dir, HandClock(ticks.now() - 40 * ticks.DAY)).ingest(native(1, at=START))
     ran = terminal.run("retention", "set", "30")
     assert ran.code == 1
-    assert "1 incidents" in ran.err
+    assert "1 incident of default would be past that now" in ran.err
     assert len(terminal.run("incidents", "list", "--json").json()) == 1
-    assert terminal.run("retention", "set", "30", "--yes").code == 0
+    ran = terminal.run("retention", "set", "30", "--yes")
+    assert (ran.code, "1 incident went past that by this" in ran.err) == (0, True)
     assert terminal.run("incidents", "list", "--json").json() == []
+
+
+def test_a_data_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path, terminal: Terminal) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for arguments in (["serve"], ["key", "create", "k"]):
+        ran = terminal.run("--data-dir", str(tmp_path / "file" / "data"), *arguments)
+        assert (ran.code, ran.out) == (1, "")
+        assert "cannot be made" in ran.err.splitlines()[-1], ran.err
+        assert "Traceback" not in ran.err

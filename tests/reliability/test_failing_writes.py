@@ -14,6 +14,7 @@ import pytest
 from busy import Organisation
 from failing import SYNC, WRITE, failing_disk
 from soundness import assert_sound, counts, stored_identities
+from structlog.testing import capture_logs
 
 from house import Bench, Client, HandClock, lines, native, running
 from tocsin import writer as writing
@@ -23,6 +24,7 @@ from tocsin.senders import REGISTRY
 from tocsin.stores.sqlite.connection import DATABASE_NAME, open_writer
 from tocsin.stores.sqlite.registry import Registry
 from tocsin.stores.sqlite.writing import WriteStore
+from tocsin.ticks import SECOND
 from tocsin.writer import Committer, Writer
 
 
@@ -77,7 +79,8 @@ def pages(client: Client, most: int | None) -> None:
 
 def test_a_full_disk_is_answered_507_reads_go_on_and_writes_resume_when_there_is_room(tmp_path: Path) -> None:
     organisation = Organisation(4)
-    with running(tmp_path, HandClock()) as client:
+    clock = HandClock()
+    with running(tmp_path, clock) as client, capture_logs() as lines:
         assert client.ingest(*organisation.alerts(200)).status_code == 200
         connection = open_reader_beside(client)
         pages(client, 30)
@@ -94,6 +97,9 @@ def test_a_full_disk_is_answered_507_reads_go_on_and_writes_resume_when_there_is
             assert int(answer.headers["retry-after"]) > 0
             assert counts(connection) == before
             assert client.get("/api/incidents?$top=5").status_code == 200
+            clock.at += 20 * SECOND
+        # Five refusals in 100 seconds of the clock: the trace comes at once, and then once a minute.
+        assert ["free space" in line["advice"] for line in lines if line["event"] == "disk_full"] == [True, True]
         assert len(stored_identities(connection)) == kept
         pages(client, None)
         assert client.ingest(*batch).status_code == 200

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from house import Client, HandClock, lines, native, running
 from tocsin.web.intake import BODIES_BYTES_MAX
@@ -155,3 +156,12 @@ def test_what_bodies_take_of_the_memory_is_given_back_whatever_becomes_of_them(t
         answers = [client.send(large).status_code for _ in range(10)]
         answers += [client.send(large, **{"content-encoding": "gzip"}).status_code for _ in range(10)]
         assert answers == [422] * 10 + [400] * 10
+
+
+def test_a_request_leaves_one_line_of_counts_and_nothing_of_what_was_sent(client: Client) -> None:
+    with capture_logs() as found:
+        client.send(lines([native(1, title="a secret title")]) + b'\n{"title": "another secret"}')
+    (line,) = [each for each in found if each["event"] == "ingested"]
+    assert (line["sender"], line["created"], line["refused"]) == ("native", 1, 1)
+    assert isinstance(line["ms"], int)
+    assert "secret" not in str(found)

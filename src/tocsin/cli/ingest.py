@@ -20,7 +20,7 @@ from tocsin.cli.remote import CacertOption, KeyOption, UrlOption, current_server
 from tocsin.cli.screen import plain, say, show_json
 from tocsin.cli.session import settings_of
 from tocsin.config import Settings
-from tocsin.errors import InvalidInput, NotFound
+from tocsin.errors import InvalidInput, NotFound, TocsinError
 from tocsin.senders import REGISTRY
 from tocsin.shipping import Outcome, Shipper, Waiting, in_batches
 
@@ -79,9 +79,11 @@ def ingest(
             follow_files(_followed(settings, files, state, sender, url), shipper, total, batch, interruption)
         else:
             _send_files(files, shipper, total, batch)
-    except KeyboardInterrupt:
-        if not follow:
-            _summarise(total, as_json=as_json)
+    except (KeyboardInterrupt, TocsinError) as error:
+        if not follow or isinstance(error, TocsinError):
+            if total.alerts:
+                say("ended early; acknowledged until then:")
+                _summarise(total, as_json=as_json)
             raise
     finally:
         shipper.close()
@@ -111,7 +113,11 @@ def _send_files(files: list[str], shipper: Shipper, total: Outcome, batch: int) 
             with _opened(file) as (raw, size):
                 advance(file, 0, size, total)
                 for group in in_batches(_sendable(file, raw, total, shown), batch):
-                    _count(shipper.send(group), file if shown else "", total)
+                    outcome = Outcome()
+                    try:
+                        shipper.send(group, outcome)
+                    finally:
+                        _count(outcome, file if shown else "", total)
                     advance(file, raw.tell() if size else 0, size, total)
 
 

@@ -62,7 +62,8 @@ def run_server(settings: Settings, greet: Callable[[Service], None]) -> None:
     except SystemExit:  # uvicorn could not listen, or the store failed: said below in our own words
         pass
     finally:
-        withdraw(settings.data_dir)
+        if running:
+            withdraw(settings.data_dir)
     if not running and not stopped:
         raise StoreError(
             f"the server could not listen on {settings.listen_host}:{settings.listen_port}; see the lines above, "

@@ -72,7 +72,7 @@ def show_retention(context: typer.Context, tenant: TenantOption = DEFAULT, as_js
         return
     source = "its own" if own is not None else "the setting retention_days"
     typer.echo(f"{store.tenant.name}: {days} days ({source})")
-    typer.echo(f"{visible} incidents, last changed since {moment(oldest)} UTC")
+    typer.echo(f"{visible} incident{'' if visible == 1 else 's'}, last changed since {moment(oldest)} UTC")
 
 
 @retention.command("set")
@@ -94,14 +94,18 @@ def set_retention(
     wanted = _days(days)
     with reading(context, tenant) as store:
         gone = _past(store, wanted or store.settings.retention_days)
+    told = f"{gone} incident{'' if gone == 1 else 's'}"
     if gone and not yes:
-        question = f"{gone} incidents of {store.tenant.name} would be deleted; go on?"
+        lost = f"{told} of {store.tenant.name} would be past that now and deleted"
         if not sys.stdin.isatty():
-            raise InvalidInput(f"{gone} incidents of {store.tenant.name} would be deleted; give --yes if that is meant")
-        typer.confirm(question, abort=True, err=True)
+            raise InvalidInput(f"{lost}; give --yes if that is meant")
+        typer.confirm(f"{lost}; go on?", abort=True, err=True)
     with managing(store.settings) as registry:
         registry.set_retention(store.tenant.tenant_id, wanted)
-    say(f"{store.tenant.name} keeps incidents {wanted or store.settings.retention_days} days after their last change")
+    say(
+        f"{store.tenant.name} keeps incidents {wanted or store.settings.retention_days} days after their last change; "
+        f"{told if gone else 'no incident'} went past that by this"
+    )
 
 
 def _days(text: str) -> int | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import Final
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,6 +34,8 @@ REFUSED_PAGE_BYTES: Final = 16 * 1024 * 1024
 _REFUSED_STEP: Final = 8
 _JSON: Final = {"content-type": "application/json; charset=utf-8"}
 
+log = structlog.get_logger()
+
 
 class Receipt(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to a delivery: how many of each, then every line."""
@@ -55,9 +59,11 @@ class RefusedView(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a retry: which refused inputs; absent means all (the oldest thousand)."""
+    """Body of a retry: which refused inputs; absent means all (the oldest thousand). `sender` is who wrote them after
+    all, where they were sent in another's name; what is refused again is then kept as that sender's."""
 
     ids: list[int] | None = None
+    sender: str | None = None
 
 
 def intake_routes(service: Service) -> list[Route]:
@@ -67,11 +73,12 @@ def intake_routes(service: Service) -> list[Route]:
 
     @answering
     async def ingest(request: Request) -> Response:
+        began = time.perf_counter()
         principal = caller(service, request, Permission.INGEST)
         sender = _sender(request.path_params["sender"])
         with room.hold() as take:
             body = await read_body(request, service.settings.body_bytes_max, take)
-            return _receipt([await deliver(sender, principal.tenant_id, body)])
+            return _receipt([await deliver(sender, principal.tenant_id, body)], sender.name, began)
 
     async def deliver(sender: Sender, tenant_id: int, body: bytes) -> list[LineResult]:
         alerts_max = service.settings.request_alerts_max
@@ -90,20 +97,22 @@ def intake_routes(service: Service) -> list[Route]:
 
     @answering
     async def retry_refused(request: Request) -> Response:
+        began = time.perf_counter()
         principal = caller(service, request, Permission.INGEST)
         try:
             wanted = msgspec.json.decode(await read_body(request, 1024 * 1024) or b"{}", type=Retry)
         except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidInput(f'the body must be like {{"ids": [1, 2]}} or empty: {error}') from None
+        instead = None if wanted.sender is None else _sender(wanted.sender)
         results: list[list[LineResult]] = []
         above, left = 0, REFUSED_PAGE_MAX
         while left and (found := _refused_page(service, principal, above=above, ids=wanted.ids, most=left)):
             anew = {line.refused_id for each in results for line in each}
             mine = [each for each in found if each.refused_id not in anew]
-            for delivery in await asyncio.to_thread(_retries, principal.tenant_id, mine):
+            for delivery in await asyncio.to_thread(_retries, principal.tenant_id, mine, instead):
                 results.append(await _commit(service, delivery))
             above, left = found[-1].refused_id, left - len(found)
-        return _receipt(results)
+        return _receipt(results, "retry" if instead is None else instead.name, began)
 
     return [
         Route("/ingest/refused", list_refused, methods=["GET"]),
@@ -135,11 +144,11 @@ def _refused_list(found: list[RefusedInput]) -> bytes:
     return msgspec.json.encode({"value": [_refused_view(each) for each in found]})
 
 
-def _retries(tenant_id: int, found: list[RefusedInput]) -> list[Delivery]:
-    """Read refused inputs again: a delivery for each sender."""
+def _retries(tenant_id: int, found: list[RefusedInput], instead: Sender | None) -> list[Delivery]:
+    """Read refused inputs again: a delivery for each sender, or all as the alerts of another."""
     deliveries = []
-    for sender in dict.fromkeys(each.sender for each in found):
-        mine = [each for each in found if each.sender == sender]
+    for sender in dict.fromkeys(each.sender if instead is None else instead.name for each in found):
+        mine = [each for each in found if each.sender == sender or instead is not None]
         lines = tuple([read_line(REGISTRY[sender], each.line, each.body) for each in mine])
         deliveries.append(Delivery(tenant_id, sender, lines, tuple([each.refused_id for each in mine])))
     return deliveries
@@ -151,11 +160,17 @@ async def _commit(service: Service, delivery: Delivery) -> list[LineResult]:
     return results
 
 
-def _receipt(results: list[list[LineResult]]) -> Response:
+def _receipt(results: list[list[LineResult]], sender: str, began: float) -> Response:
     lines = [line for each in results for line in each]
     counts = Counter(line.result for line in lines)
     receipt = Receipt(
         counts[Result.CREATED], counts[Result.DUPLICATE], counts[Result.REFUSED], counts[Result.SKIPPED], lines
+    )
+    log.info(
+        "ingested",
+        sender=sender,
+        **{result.value: counts[result] for result in Result},
+        ms=round((time.perf_counter() - began) * 1000),
     )
     # Refused input is kept, yet a request of nothing else is a mistake that its sender should hear about.
     only_refused = counts[Result.REFUSED] and counts[Result.REFUSED] == len(lines)

@@ -36,7 +36,7 @@ def check_version(version: str) -> None:
 def open_writer(path: Path) -> apsw.Connection:
     """Open or make the store for its one writing process and bring its schema up to date. Raises StoreError."""
     check_version(apsw.sqlite_lib_version())
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_folder(path.parent)
     _make_private(path)
     connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -45,6 +45,15 @@ def open_writer(path: Path) -> apsw.Connection:
     connection.execute("PRAGMA cache_size=-48000")
     migrate(connection)
     return connection
+
+
+def _make_folder(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreError(
+            f"the data folder {data_dir} cannot be made: {error.strerror}; choose another --data-dir"
+        ) from error
 
 
 def _make_private(path: Path) -> None:
@@ -131,9 +140,12 @@ class WriterLock:
     """Held by the one process that may ingest into a data folder; released when the process ends, however it ends."""
 
     def __init__(self, data_dir: Path) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(data_dir)
         self._path = data_dir / "tocsin.lock"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreError(f"the data folder {data_dir} cannot be written to: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
