@@ -47,6 +47,12 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         return Bounds() if self.expression is None else bounds(self.expression)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is simply all there is now, newest change first, from the beginning."""
+        now = self.as_of is None or self.as_of >= self.last_change
+        return now and self.expression is None and self.after is None and _key(self.order_by) == ("change", True)
+
+    @property
     def oldest(self) -> int:
         """Ticks before which nothing can be part of it."""
         return max(self.not_before, self.limits.last_update.lower or 0)

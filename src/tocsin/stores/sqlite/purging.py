@@ -10,6 +10,8 @@ from typing import Final
 
 import apsw
 
+from tocsin.stores.sqlite.blocks import count_blocks
+
 ALERTS_STEP_MAX: Final = 2_000
 
 
@@ -42,6 +44,7 @@ class Purge:
             if gone >= ALERTS_STEP_MAX:
                 return gone  # the rest of a large incident goes in the next step; it is invisible already
             self._run("DELETE FROM incident WHERE tenant_id = ? AND change = ?", tenant_id, change)
+            count_blocks(self._connection, tenant_id, new=(), gone=(change,))
             self._run("DELETE FROM incident_document WHERE document_id = ?", document_id)
             self._note_removal(tenant_id, incident_id, now)
             gone += 1

@@ -22,6 +22,7 @@ from tocsin.odata.expression import Expression
 from tocsin.odata.options import Order
 from tocsin.stores.codes import decode_enum
 from tocsin.stores.filters import where
+from tocsin.stores.sqlite.blocks import BLOCK_BITS, skip_blocks
 from tocsin.stores.sqlite.listing import COLUMNS, Selection, count_statement, page_statement
 
 PROBE_MAX: Final = 5_000
@@ -144,6 +145,9 @@ class ReadStore:
                 last_change=self.last_change(scope),
             ),
         )
+        if skip >> BLOCK_BITS and selection.is_plain:
+            begin, skip = skip_blocks(self._connection, scope.tenant_id, skip, selection.change_least)
+            selection = msgspec.structs.replace(selection, change_most=begin)
         return [_incident_row(row) for row in self._connection.execute(*page_statement(selection, top, skip))]
 
     def _bounded(self, scope: Scope, selection: Selection) -> Selection:

@@ -18,6 +18,7 @@ from tocsin.documents import IncidentHeader, decode_header, encode_header
 from tocsin.errors import NotFound
 from tocsin.stores.codes import encode_enum
 from tocsin.stores.sqlite.alerts import INSERT_SEARCH, search_row
+from tocsin.stores.sqlite.blocks import count_blocks
 from tocsin.stores.sqlite.entities import EntityMemories
 
 LIVE_CACHE_MAX: Final = 10_000
@@ -233,6 +234,8 @@ class WriteStore:
             self._keep_live(tenant_id, incident)
         run("INSERT INTO incident_document (document_id, tenant_id, header, facts) VALUES (?, ?, ?, ?)", documents)
         run(_INSERT_INCIDENT, rows)
+        gone = [before for _, before, _ in versions if before]
+        count_blocks(self.connection, tenant_id, new=[incident.change for incident, _, _ in versions], gone=gone)
 
     def write_alerts(self, tenant_id: int, alerts: Sequence[NewAlert]) -> None:
         """Write new alerts, or new versions of moved ones (supersede the old with `move_out` first)."""

@@ -34,6 +34,14 @@ CREATE TABLE incident (
 CREATE UNIQUE INDEX incident_by_id ON incident (tenant_id, incident_id);
 CREATE INDEX incident_by_update ON incident (tenant_id, last_update);
 
+-- How many current versions lie in each block of 4,096 change numbers: a deep $skip walks blocks, not rows.
+CREATE TABLE incident_block (
+    tenant_id INTEGER NOT NULL,
+    block     INTEGER NOT NULL,                   -- change / 4096
+    live      INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, block)
+) STRICT, WITHOUT ROWID;
+
 -- Versions that a later change replaced, kept a while for walks that began before it.
 CREATE TABLE incident_superseded (
     tenant_id      INTEGER NOT NULL,
