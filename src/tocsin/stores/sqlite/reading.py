@@ -224,12 +224,12 @@ class ReadStore:
         """
         if not scope.whole_tenant or not rows:
             return [(self.header(row), []) for row in rows]
-        headers = dict(
-            self._connection.execute(
-                "SELECT document_id, header FROM carray(?) CROSS JOIN incident_document ON document_id = value",
-                (apsw.carray(array.array("q", [row.document_id for row in rows])),),
-            ).fetchall()
-        )
+        headers: dict[Any, Any] = {}
+        for document_id, header in self._connection.execute(
+            "SELECT document_id, header FROM carray(?) CROSS JOIN incident_document ON document_id = value",
+            (apsw.carray(array.array("q", [row.document_id for row in rows])),),
+        ):
+            headers[document_id] = header
         alerts: dict[int, list[bytes]] = {row.incident_id: [] for row in rows}
         # Every change of an alert is a change of its incident, so the newest of these versions serves for all of them.
         found = self._connection.execute(
