@@ -8,6 +8,7 @@ that has faded may be forgotten, so the state is bounded by what still happens. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import exp2, log2
 from typing import Final
 
@@ -60,11 +61,13 @@ def is_faded(habit: Habit, at: int) -> bool:
     return level(habit, at // ticks.HOUR) < FADED
 
 
+@lru_cache(maxsize=65_536)
 def pair_key(rule: int, asset: int) -> int:
     """The key of a rule on an asset, made of the evidence keys of both."""
     return key_of("habit", f"{rule}/{asset}")
 
 
+@lru_cache(maxsize=16_384)
 def rule_key(rule: int) -> int:
     """The key of a rule anywhere."""
     return key_of("habit", f"{rule}")
@@ -77,21 +80,28 @@ def observe(known: Mapping[int, Habit], rule: int, assets: Sequence[int], at: in
     a new rule. A late alert of an hour that is counted, or of an earlier one, changes nothing.
     """
     hour = at // ticks.HOUR
-    anywhere = rule_key(rule)
-    watched = level(known.get(TENANT_KEY), hour)
+    changed: dict[int, Habit] = {}
+    watched = _count(known, changed, TENANT_KEY, hour)
     most = log2(watched + 1.0)
-    usual = log2(level(known.get(anywhere), hour) + 1.0)
-    keys = {asset: pair_key(rule, asset) for asset in assets}
+    usual = log2(_count(known, changed, rule_key(rule), hour) + 1.0)
     surprises = {}
-    for asset, key in keys.items():
-        here = log2(level(known.get(key), hour) + 1.0)
-        bits = max(0.0, most - (here + usual) / 2)
-        surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3) if most else 1.0, round(watched, 2))
-    changed = {key: _counted(known.get(key), hour) for key in (TENANT_KEY, anywhere, *keys.values())}
-    return Observation(surprises, {key: habit for key, habit in changed.items() if habit is not known.get(key)})
+    for asset in assets:
+        bits = most - (log2(_count(known, changed, pair_key(rule, asset), hour) + 1.0) + usual) / 2
+        if bits > 0.0:
+            surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3), watched)
+        else:
+            surprises[asset] = Surprise(0.0, 0.0 if most else 1.0, watched)
+    return Observation(surprises, changed)
 
 
-def _counted(habit: Habit | None, hour: int) -> Habit:
+def _count(known: Mapping[int, Habit], changed: dict[int, Habit], key: int, hour: int) -> float:
+    """The habit's level before this hour's sighting, which is counted unless it was."""
+    habit = known.get(key)
     if habit is None:
-        return Habit(1.0, hour)
-    return habit if hour <= habit.last_hour else Habit(level(habit, hour) + 1.0, hour)
+        changed[key] = Habit(1.0, hour)
+        return 0.0
+    if hour <= habit.last_hour:
+        return habit.hours
+    before = level(habit, hour)
+    changed[key] = Habit(before + 1.0, hour)
+    return before

@@ -78,26 +78,31 @@ def with_alert(
 
     A finding that the incident has already stirs nothing: a flood is one surprise.
     """
-    at = alert.first_activity
-    known = {(each.rule, each.asset) for each in signals.findings}
-    new = [
-        Finding(rule, asset, alert.title, alert.severity.rank, surprise.bits, surprise.share)
-        for asset, surprise in surprises.items()
-    ]
-    stir = 0.0
-    moment = signals.moment
-    if any((rule, asset) not in known for asset in surprises):
-        others = unrest.level(at) - signals.own.level(at)
+    rank = alert.severity.rank
+    new, fresh = [], False
+    for asset, surprise in surprises.items():
+        known = _known(signals.findings, rule, asset)
+        fresh = fresh or known is None
+        if known is None or rank > known.severity:
+            new.append(Finding(rule, asset, alert.title, rank, surprise.bits, surprise.share))
+    criticality = max(signals.criticality, criticality_of(alert))
+    threat = signals.threat or threat_of(alert)
+    if not new and criticality == signals.criticality and threat == signals.threat:
+        return signals, unrest
+    at, moment, own = alert.first_activity, signals.moment, signals.own
+    if fresh:
+        others = unrest.level(at) - own.level(at)
         moment = max(moment, round(min(1.0, max(0.0, others) / MOMENT_FULL), 3))
-        stir = max(each.bits if is_strange(each) else 0.0 for each in surprises.values())
-    grown = Signals(
-        _together(signals.findings, new),
-        max(signals.criticality, criticality_of(alert)),
-        signals.threat or threat_of(alert),
-        moment,
-        signals.own.stirred(at, stir),
-    )
-    return grown, unrest.stirred(at, stir)
+        stir = max([each.bits if is_strange(each) else 0.0 for each in surprises.values()])
+        own, unrest = own.stirred(at, stir), unrest.stirred(at, stir)
+    return Signals(_together(signals.findings, new), criticality, threat, moment, own), unrest
+
+
+def _known(findings: tuple[Finding, ...], rule: int, asset: int) -> Finding | None:
+    for each in findings:
+        if each.rule == rule and each.asset == asset:
+            return each
+    return None
 
 
 def merged_signals(target: Signals, source: Signals) -> Signals:
@@ -113,8 +118,8 @@ def merged_signals(target: Signals, source: Signals) -> Signals:
 
 def criticality_of(alert: Alert) -> int:
     """The highest criticality that the tags of the alert's devices tell, 0 to 3."""
-    tags = [tag.strip().lower() for device in alert.devices[:DEVICES_READ_MAX] for tag in device.tags]
-    return max((CRITICAL_TAGS.get(tag, 0) for tag in tags), default=0)
+    tags = [tag for device in alert.devices[:DEVICES_READ_MAX] for tag in device.tags]
+    return max([CRITICAL_TAGS.get(tag.strip().lower(), 0) for tag in tags]) if tags else 0
 
 
 def threat_of(alert: Alert) -> str:
@@ -124,7 +129,7 @@ def threat_of(alert: Alert) -> str:
     if alert.threat_family_name:
         return f"threat {alert.threat_family_name}"
     for entity in alert.entities[:ENTITIES_READ_MAX]:
-        if (entity.verdict or "").lower() == "malicious":
+        if entity.verdict and entity.verdict.lower() == "malicious":
             return f"a malicious {entity.entity_type}"
     return ""
 
