@@ -16,6 +16,17 @@ sys.path.append(str(Path(__file__).parents[1] / "reliability"))
 
 from running import ServerProcess
 
+__all__ = [
+    "BIN",
+    "NODE_MODULES",
+    "PYTHON",
+    "ServerProcess",
+    "cloud_names",
+    "needs_npm_clients",
+    "needs_python_clients",
+    "run",
+]
+
 ROOT: Final = Path(__file__).parents[2]
 BIN: Final = ROOT / ".venv-clients" / "bin"
 PYTHON: Final = BIN / "python"
