@@ -20,6 +20,7 @@ class Log:
         self.path = folder / "eve.json"
         self.age = 1_700_000_000
         self.warnings: list[str] = []
+        self.told: list[str] = []
         self.position: Position | None = None
         self.current: Follower | None = None
 
@@ -48,7 +49,7 @@ class Log:
     def follower(self) -> Follower:
         """A new follower that goes on from what was kept, as after a restart."""
         self.close()
-        self.current = Follower(self.path, self.position, self.warnings.append)
+        self.current = Follower(self.path, self.position, self.warnings.append, self.told.append)
         return self.current
 
     def close(self) -> None:
@@ -132,6 +133,8 @@ def test_the_rest_of_a_renamed_file_comes_before_the_new_one(log: Log) -> None:
     assert log.read(follower) == ["b", "c"]
     assert old.exists()
     assert not log.warnings
+    assert len(log.told) == 1
+    assert "rotated by renaming" in log.told[0]
 
 
 def test_a_writer_may_go_on_with_the_renamed_file_until_it_opens_the_new_one(log: Log) -> None:
@@ -222,6 +225,7 @@ def test_what_was_unread_before_a_cut_is_read_from_the_copy(log: Log) -> None:
     log.write("c")
     assert log.read(follower) == ["b", "c"]
     assert not log.warnings
+    assert "rotated by copying" in log.told[0]
 
 
 def test_a_cut_is_seen_even_when_the_file_has_grown_past_the_place(log: Log) -> None:

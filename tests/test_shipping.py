@@ -47,6 +47,7 @@ class Scripted:
         self.taken: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.waits: list[Waiting] = []
+        self.returns: list[float] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -77,7 +78,12 @@ class Scripted:
     def shipper(self, patience: float | None = 60) -> Shipper:
         server = Server(f"http://127.0.0.1:{self.http.server_port}", "tocsin_key", None)
         return Shipper(
-            "native", lambda: server, pause=lambda _s: None, watch=self.waits.append, patience_seconds=patience
+            "native",
+            lambda: server,
+            pause=lambda _s: None,
+            watch=self.waits.append,
+            back=self.returns.append,
+            patience_seconds=patience,
         )
 
     def stop(self) -> None:
@@ -163,11 +169,17 @@ def test_an_unreachable_server_is_waited_for_and_found_where_it_came_back(server
     gone = Server("http://127.0.0.1:9", "k", None)
     addresses = iter([gone, gone, there])
     shipper = Shipper(
-        "native", lambda: next(addresses), pause=lambda _s: None, watch=server.waits.append, patience_seconds=None
+        "native",
+        lambda: next(addresses),
+        pause=lambda _s: None,
+        watch=server.waits.append,
+        back=server.returns.append,
+        patience_seconds=None,
     )
     assert shipper.send(records("a")).created == 1
     shipper.close()
     assert len(server.waits) == 2
+    assert server.returns == [3]
 
 
 @pytest.mark.parametrize("status", [400, 413])

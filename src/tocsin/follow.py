@@ -132,10 +132,13 @@ class _Source:
 
 
 class Follower:
-    """Follows one path. `read` again and again; `warn` is told in words where something can have been missed."""
+    """Follows one path. `read` again and again; `warn` is told in words where something can have been missed, `tell`
+    where the file was rotated and nothing was."""
 
-    def __init__(self, path: Path, position: Position | None, warn: Callable[[str], None]) -> None:
-        self._path, self._warn = path, warn
+    def __init__(
+        self, path: Path, position: Position | None, warn: Callable[[str], None], tell: Callable[[str], None]
+    ) -> None:
+        self._path, self._warn, self._tell = path, warn, tell
         self._rotated = _rotated_names(path)
         self._resume = position
         self._source: _Source | None = None
@@ -225,6 +228,7 @@ class Follower:
             self._last = None
             return
         copy.offset, copy.line = source.offset, source.line
+        self._tell("rotated by copying: the copy is read to its end, then the file anew")
         source.close()
         self._source = copy
 
@@ -236,6 +240,7 @@ class Follower:
             if not replaced or self._path.stat().st_size == 0:
                 return False
             source.final = True
+            self._tell("rotated by renaming: the old file is read to its end, then the new one")
             return True
         position = source.position()
         following = self._first_of(self._unread_since(position.modified), but=source)

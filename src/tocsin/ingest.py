@@ -42,7 +42,10 @@ class Result(StrEnum):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One JSON value of a request: an alert, or the reason why it is none, or (both absent) no alert at all."""
+    """One JSON value of a request: an alert, or the reason why it is none, or (both absent) no alert at all.
+
+    `body` is kept of what was refused only.
+    """
 
     number: int
     alert: Alert | None
@@ -80,7 +83,7 @@ def read_delivery(sender: Sender, tenant_id: int, body: bytes, alerts_max: int) 
 def read_line(sender: Sender, number: int, raw: bytes) -> Line:
     """Read one JSON value. A value that cannot be read becomes a Line with the reason."""
     try:
-        return Line(number, sender.normalise(raw), "", raw)
+        return Line(number, sender.normalise(raw), "", b"")
     except Refused as refusal:
         return Line(number, None, str(refusal), raw)
 
@@ -176,7 +179,11 @@ class _Batch:
         lines = [(line.number, line.reason, line.body) for line in delivery.lines if line.reason]
         if delivery.retried:
             self._store.drop_refused(self._tenant_id, delivery.retried)
-        return self._store.write_refused(self._tenant_id, self._clock, delivery.sender, lines) if lines else []
+        if not lines:
+            return []
+        # A walk over what is refused ends at the ids that its own retries made: they must be new ones.
+        anew = bool(delivery.retried)
+        return self._store.write_refused(self._tenant_id, self._clock, delivery.sender, lines, anew=anew)
 
     def _place(self, sender: str, alert: Alert, evidence: tuple[Evidence, ...]) -> tuple[int, int]:
         counters = self._counters

@@ -116,7 +116,8 @@ def error_text(response: httpx2.Response) -> str:
 class Shipper:
     """Sends records of one sender. `find_server` is asked anew before every attempt after a failed one.
 
-    `pause` sleeps for seconds; `watch` is told before each pause. `patience_seconds` bounds the pauses for one
+    `pause` sleeps for seconds; `watch` is told before each pause, `back` the seconds waited once the server takes
+    something again. `patience_seconds` bounds the pauses for one
     batch; None waits for ever. `find_server` may raise Unavailable for "not now".
     """
 
@@ -127,10 +128,11 @@ class Shipper:
         *,
         pause: Callable[[float], None],
         watch: Callable[[Waiting], None],
+        back: Callable[[float], None],
         patience_seconds: float | None,
     ) -> None:
         self._sender, self._find_server = sender, find_server
-        self._pause, self._watch, self._patience = pause, watch, patience_seconds
+        self._pause, self._watch, self._back, self._patience = pause, watch, back, patience_seconds
         self._server: Server | None = None
         self._client: httpx2.Client | None = None
 
@@ -179,6 +181,8 @@ class Shipper:
                 reason, asked = str(error) or type(error).__name__, None
             else:
                 if response.status_code not in _AGAIN:
+                    if spent:
+                        self._back(spent)
                     return response
                 reason, asked = error_text(response), _retry_after(response)
             seconds = wait if asked is None else asked

@@ -64,6 +64,7 @@ def test_only_the_first_refused_lines_are_shown(online: Terminal, tmp_path: Path
     file.write_bytes(b'{"title": 1}\n' * 25)
     ran = online.run("ingest", "-s", "native", str(file))
     assert ran.err.count(" refused: ") == 20
+    assert len([each for each in online.run("refused", "list", "--json").json() if each["body"] == '{"title": 1}']) == 1
     assert "and 5 more" in ran.err
 
 
@@ -81,6 +82,68 @@ def test_refused_input_is_listed_and_retried_until_all_had_their_turn(online: Te
     assert sorted(each["body"] for each in after) == sorted(each["body"] for each in before)
     assert online.run("refused", "retry", "1").code == 1
     assert online.run("refused", "retry").code == 1
+
+
+def eve(count: int) -> bytes:
+    """So many alerts as Suricata writes them."""
+    return b"".join(
+        b'{"timestamp":"2026-03-02T09:00:00.%06d+0000","flow_id":%d,"event_type":"alert","src_ip":"10.0.0.1",'
+        b'"src_port":4000,"dest_ip":"10.0.0.2","dest_port":80,"proto":"TCP","alert":{"action":"allowed","gid":1,'
+        b'"signature_id":2001,"rev":1,"signature":"Invented","category":"Misc activity","severity":2}}\n'
+        % (number, number)
+        for number in range(count)
+    )
+
+
+def test_a_file_of_another_sender_is_noticed_and_can_be_read_as_that_ones(online: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "eve.json"
+    file.write_bytes(eve(300))
+    online.run("refused", "delete", "--all", "--yes")
+    ran = online.run("ingest", "-s", "wazuh", str(file))
+    assert (ran.code, ran.out) == (1, "created 0, duplicate 0, refused 100, skipped 0\n")
+    assert "look like those of --sender suricata" in ran.err
+    assert len(online.run("refused", "list", "--top", "1000", "--json").json()) == 100
+    going = online.run("ingest", "-s", "wazuh", str(file), "--keep-going")
+    assert (going.code, going.out) == (3, "created 0, duplicate 0, refused 300, skipped 0\n")
+    kept = online.run("refused", "list", "--top", "1000", "--json").json()
+    assert len(kept) == 300  # those of the first time were not kept again
+    again = online.run("refused", "retry", "--all", "--from", "wazuh", "--sender", "suricata")
+    assert (again.code, again.out) == (0, "created 300, duplicate 0, refused 0, skipped 0\n")
+    assert online.run("refused", "list", "--json").json() == []
+
+
+def test_refused_inputs_are_deleted_when_that_is_meant(online: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "alerts.jsonl"
+    file.write_bytes(b"".join(b'{"title": "thrown away %d"}\n' % number for number in range(3)))
+    online.run("refused", "delete", "--all", "--yes")
+    online.run("ingest", "-s", "native", str(file))
+    ids = [str(each["refusedId"]) for each in online.run("refused", "list", "--json").json()]
+    assert "--yes" in online.run("refused", "delete", ids[0]).err
+    assert online.run("refused", "delete", "--sender", "wazuh", "--yes").out == "deleted 0\n"
+    assert online.run("refused", "delete", ids[0], "--yes").out == "deleted 1\n"
+    assert online.run("refused", "delete", ids[0], "--yes").code == 1
+    assert online.run("refused", "delete", "--sender", "native", "--yes").out == "deleted 2\n"
+    assert online.run("refused", "delete", "--yes").code == 1
+
+
+def test_what_was_taken_before_the_end_of_patience_is_told(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    server = serve(data_dir)
+    file = tmp_path / "alerts.jsonl"
+    file.write_bytes(lines(alerts(1, 150)))
+    os.mkfifo(tmp_path / "pipe")
+    sending = Background(
+        "--data-dir", str(data_dir), "ingest", "-s", "native", str(file), str(tmp_path / "pipe"), "--patience", "0"
+    )
+    with (tmp_path / "pipe").open("wb") as pipe:
+        while len(stored(data_dir, "p")) < 150:
+            pass
+        server.stop()
+        pipe.write(lines(alerts(151, 1)))
+    sending.until("created 150, duplicate 0, refused 0, skipped 0")
+    sending.until("did not take this")
+    assert sending.process.wait() == 1
+    sending.stop()
 
 
 def test_what_cannot_work_is_said_in_one_line(online: Terminal, tmp_path: Path) -> None:
@@ -194,6 +257,8 @@ def test_a_followed_file_arrives_once_through_both_rotations(served: Path, tmp_p
     assert log.everything_once()
     assert log.process is not None
     assert "created 125, duplicate 0" in log.process.lines[-1]
+    assert any("rotated by renaming" in line for line in log.process.lines)
+    assert any("rotated by copying" in line for line in log.process.lines)
 
 
 @pytest.mark.timeout(60)
@@ -237,6 +302,7 @@ def test_a_follower_outlives_its_server_and_finds_the_next_one(tmp_path: Path) -
     log.process.until("no server is running")
     server = serve(data_dir)  # on another port
     log.arrived(20)
+    log.process.until("the server takes alerts again")
     log.end(signal.SIGINT)
     server.stop()
     assert log.everything_once()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 from house import Client, HandClock, lines, native, running
+from tocsin.errors import InvalidInput
+from tocsin.web import bodies
 from tocsin.web.intake import BODIES_BYTES_MAX
 
 
@@ -126,8 +131,8 @@ def test_a_refused_input_that_can_be_read_now_becomes_an_alert(client: Client) -
 
 def large_and_refused(client: Client) -> dict[str, str]:
     """Four inputs of 6 MB, three of which fill a page; gives the headers to ask for them with."""
-    for _ in range(4):
-        client.send(b"x" * 6_000_000)
+    for each in (b"w", b"x", b"y", b"z"):
+        client.send(each * 6_000_000)
     return {"authorization": f"Bearer {client.key}"}
 
 
@@ -150,6 +155,28 @@ def test_a_retry_of_more_than_a_page_tries_each_input_once(tmp_path: Path, asked
     assert sorted(each["refusedId"] for each in answer["results"]) == [5, 6, 7, 8]
 
 
+def test_the_same_refused_input_is_kept_once_of_each_sender(client: Client) -> None:
+    body = b'{"title": 1}'
+    first = client.send(body).json()["results"][0]["refusedId"]
+    assert client.send(body + b"\n" + body).json()["results"][1]["refusedId"] == first
+    headers = {"authorization": f"Bearer {client.key}"}
+    other = client.http.post("/ingest/wazuh", content=body, headers=headers).json()["results"][0]["refusedId"]
+    assert other != first
+    assert len(client.http.get("/ingest/refused", headers=headers).json()["value"]) == 2
+    again = client.http.post("/ingest/refused/retry", headers=headers, json={"ids": [first]}).json()
+    assert again["results"][0]["refusedId"] > other
+    assert client.send(body).json()["results"][0]["refusedId"] == again["results"][0]["refusedId"]
+
+
+def test_refused_input_is_read_as_another_senders_when_that_is_said(client: Client) -> None:
+    headers = {"authorization": f"Bearer {client.key}"}
+    client.http.post("/ingest/wazuh", content=lines([native(1)]), headers=headers)
+    wrong = client.http.post("/ingest/refused/retry", headers=headers, json={"sender": "nobody"})
+    assert wrong.status_code == 404
+    assert client.http.post("/ingest/refused/retry", headers=headers, json={"sender": "native"}).json()["created"] == 1
+    assert client.http.get("/ingest/refused", headers=headers).json()["value"] == []
+
+
 def test_what_bodies_take_of_the_memory_is_given_back_whatever_becomes_of_them(tmp_path: Path) -> None:
     with running(tmp_path, HandClock()) as client:
         large = b"x" * (BODIES_BYTES_MAX // 8)
@@ -165,3 +192,14 @@ def test_a_request_leaves_one_line_of_counts_and_nothing_of_what_was_sent(client
     assert (line["sender"], line["created"], line["refused"]) == ("native", 1, 1)
     assert isinstance(line["ms"], int)
     assert "secret" not in str(found)
+
+
+def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("the event is never set")
+
+    monkeypatch.setattr(bodies, "BODY_SECONDS_MAX", 0.01)
+    request = Request({"type": "http", "headers": []}, never)
+    with pytest.raises(InvalidInput, match="seconds"):
+        asyncio.run(bodies.read_body(request, 1000))

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final, cast
 
@@ -15,10 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tocsin.alertfiles import Junk, Record, open_unpacked, read_records
-from tocsin.cli.following import Followed, Interruption, follow_files
+from tocsin.cli.following import Followed, Interruption, Status, counts_in_words, follow_files
 from tocsin.cli.remote import CacertOption, KeyOption, UrlOption, current_server, named_server
 from tocsin.cli.screen import plain, say, show_json
 from tocsin.cli.session import settings_of
+from tocsin.cli.wrong_sender import REFUSED_ALONE_MAX, Suspicion
 from tocsin.config import Settings
 from tocsin.errors import InvalidInput, NotFound, TocsinError
 from tocsin.senders import REGISTRY
@@ -41,6 +43,9 @@ def ingest(
     patience: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a server that takes nothing; with --follow for ever.")
     ] = 300,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on when all of the first 100 alerts are refused.")
+    ] = False,
     url: UrlOption = "",
     key: KeyOption = "",
     cacert: CacertOption = None,
@@ -49,7 +54,8 @@ def ingest(
     """Send alerts to the running server and say what became of each.
 
     Files hold JSON lines, an array, or pretty-printed objects. Sending a file again does no harm: repeats are
-    recognised. Exit code 3 says that some lines were refused; they are kept (`tocsin refused list`).
+    recognised. Exit code 3 says that some lines were refused; they are kept (`tocsin refused list`). When nothing but
+    refusals comes back the sender is probably another one: sending stops after the first hundred.
 
     With --follow each file is read on as it grows, through rotation by renaming or by copying and cutting. How far
     each was sent is kept in the data folder, so that a restart goes on without loss. Ctrl-C ends it.
@@ -65,20 +71,22 @@ def ingest(
         raise NotFound(f"there is no sender {sender[:40]!r}; there are {', '.join(REGISTRY)}")
     settings = settings_of(context)
     named_server(settings, url, key, cacert)  # a wrong address or a missing server is said before anything is read
-    interruption = Interruption()
+    interruption, total = Interruption(), Outcome()
+    status, suspicion = Status(total), None if keep_going else Suspicion(sender)
     shipper = Shipper(
         sender,
         lambda: current_server(settings, url, key, cacert),
         pause=interruption.pause,
-        watch=_watch,
+        watch=status.waiting if follow else _watch,
+        back=status.back,
         patience_seconds=None if follow else patience,
     )
-    total = Outcome()
     try:
         if follow:
-            follow_files(_followed(settings, files, state, sender, url), shipper, total, batch, interruption)
+            found = _followed(settings, files, state, sender, url)
+            follow_files(found, shipper, status, batch, interruption, suspicion=suspicion)
         else:
-            _send_files(files, shipper, total, batch)
+            _send_files(files, shipper, total, batch, suspicion)
     except (KeyboardInterrupt, TocsinError) as error:
         if not follow or isinstance(error, TocsinError):
             if total.alerts:
@@ -106,19 +114,31 @@ def _followed(settings: Settings, files: list[str], state: Path | None, sender: 
     return found
 
 
-def _send_files(files: list[str], shipper: Shipper, total: Outcome, batch: int) -> None:
+def _send_files(files: list[str], shipper: Shipper, total: Outcome, batch: int, suspicion: Suspicion | None) -> None:
     with _progress() as advance:
         for file in files:
             shown = 0 if len(files) == 1 else 1
             with _opened(file) as (raw, size):
                 advance(file, 0, size, total)
-                for group in in_batches(_sendable(file, raw, total, shown), batch):
+                for group in _groups(_sendable(file, raw, total, shown), batch):
                     outcome = Outcome()
                     try:
                         shipper.send(group, outcome)
+                        wrong = suspicion is not None and suspicion.arises(group, outcome)
                     finally:
                         _count(outcome, file if shown else "", total)
                     advance(file, raw.tell() if size else 0, size, total)
+                    if wrong and suspicion is not None:
+                        raise InvalidInput(
+                            f"{suspicion.told()} Nothing more was sent; --keep-going sends all. "
+                            "Those that were are kept: `tocsin refused retry` and `tocsin refused delete`"
+                        )
+
+
+def _groups(records: Iterator[Record], batch: int) -> Iterator[list[Record]]:
+    """Batches, the first of them small: a file of another sender is noticed before much of it is sent."""
+    yield from in_batches(islice(records, REFUSED_ALONE_MAX), batch)
+    yield from in_batches(records, batch)
 
 
 def _sendable(file: str, raw: BinaryIO, total: Outcome, shown: int) -> Iterator[Record]:
@@ -192,14 +212,14 @@ def _summarise(total: Outcome, *, as_json: bool) -> None:
     hidden = total.refused - len(total.refused_lines)
     if hidden > 0:
         say(f"... and {hidden} more lines refused")
-    counts = {
-        "created": total.created,
-        "duplicate": total.duplicate,
-        "refused": total.refused,
-        "skipped": total.skipped,
-    }
     if as_json:
+        counts = {
+            "created": total.created,
+            "duplicate": total.duplicate,
+            "refused": total.refused,
+            "skipped": total.skipped,
+        }
         lines = [{"line": each.line, "reason": each.reason} for each in total.refused_lines]
         show_json({**counts, "refusedLines": lines})
         return
-    typer.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
+    typer.echo(counts_in_words(total))

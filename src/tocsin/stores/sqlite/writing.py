@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
 from typing import Any, Final
 
 import apsw
@@ -22,6 +23,7 @@ from tocsin.stores.sqlite.blocks import count_blocks
 from tocsin.stores.sqlite.entities import EntityMemories
 
 LIVE_CACHE_MAX: Final = 10_000
+REFUSED_REMEMBERED_MAX: Final = 10_000
 
 _facts_encoder = msgspec.msgpack.Encoder()
 _facts_decoder = msgspec.msgpack.Decoder(IncidentFacts)
@@ -98,6 +100,7 @@ class WriteStore:
         self.connection = connection
         self.entities = EntityMemories(connection)
         self._live: dict[tuple[int, int], LiveIncident] = {}
+        self._refused_lately: dict[tuple[int, str, bytes], int] = {}
         self._number_documents()
         self._wal_pages = self._wal_left = 0
         connection.set_wal_hook(self._note_wal)
@@ -316,17 +319,39 @@ class WriteStore:
         )
 
     def write_refused(
-        self, tenant_id: int, received: int, sender: str, lines: Iterable[tuple[int, str, bytes]]
+        self, tenant_id: int, received: int, sender: str, lines: Iterable[tuple[int, str, bytes]], *, anew: bool
     ) -> list[int]:
-        """Keep input that could not be read, as (line, reason, body); gives the ids to name them by."""
+        """Keep input that could not be read, as (line, reason, body); gives the ids to name them by.
+
+        What is kept of a sender already is not kept twice, as far as those refused lately are remembered; unless it
+        is to be kept `anew`, under an id that is greater than all before.
+        """
         ids = []
         for line, reason, body in lines:
+            mark = (tenant_id, sender, blake2b(body, digest_size=16).digest())
+            kept = self._refused_lately.get(mark, 0)
+            if kept and not anew and self._is_refused(kept, tenant_id, sender, body):
+                ids.append(kept)
+                continue
             self.connection.execute(
                 "INSERT INTO refused (tenant_id, received, sender, line, reason, body) VALUES (?, ?, ?, ?, ?, ?)",
                 (tenant_id, received, sender, line, reason, body),
             )
             ids.append(self.connection.last_insert_rowid())
+            if len(self._refused_lately) >= REFUSED_REMEMBERED_MAX:
+                del self._refused_lately[next(iter(self._refused_lately))]
+            self._refused_lately[mark] = ids[-1]
         return ids
+
+    def _is_refused(self, refused_id: int, tenant_id: int, sender: str, body: bytes) -> bool:
+        """The memory is a hint alone: a rolled back or deleted row is not there, or is another's."""
+        return bool(
+            self.connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM refused "
+                "WHERE refused_id = ? AND tenant_id = ? AND sender = ? AND body = ?)",
+                (refused_id, tenant_id, sender, body),
+            ).get
+        )
 
     def drop_refused(self, tenant_id: int, refused_ids: Sequence[int]) -> None:
         """Forget refused inputs that were sent again (each attempt that fails is kept anew)."""
