@@ -61,6 +61,7 @@ class Housekeeping:
             # A walk that saw an incident at its start may still ask for it; what it may no longer see is hidden anyway.
             unseen = cutoff(now - settings.superseded_minutes * ticks.MINUTE, days)
             gone = gone or purge.incidents(tenant_id, unseen, now, INCIDENTS_STEP)
+            gone = gone or purge.orphans(tenant_id, ROWS_STEP)
             gone = gone or purge.removals(tenant_id, before, ROWS_STEP)
             gone = gone or purge.log(tenant_id, before, ROWS_STEP)
             gone = gone or purge.refused(tenant_id, before, settings.refused_max, ROWS_STEP)

@@ -146,3 +146,17 @@ def test_a_late_alert_does_not_bring_back_what_is_past_retention(tmp_path: Path)
     assert results[0].incident_id == 2
     assert tenants.visible(tenants.short, DAYS) == [2]
     assert len(bench.reader.alerts(bench.scope, bench.reader.get_incident(bench.scope, 2))) == 1
+
+
+def test_no_incident_is_there_with_half_its_alerts_when_retention_is_raised_meanwhile(tmp_path: Path) -> None:
+    tenants = Tenants(tmp_path)
+    together = [native(number, entities=shared_url("one")) for number in range(1200)]
+    tenants.ingest(tenants.short, together)
+    tenants.bench.clock.at += DAYS * DAY + tenants.walks_end + 1
+    while tenants.step():
+        Registry(tenants.bench.store.connection).set_retention(tenants.short, 100)
+        for row in tenants.bench.reader.find_incidents(tenants.bench.scope, top=10):
+            assert len(tenants.bench.reader.alerts(tenants.bench.scope, row)) == row.alert_count
+        Registry(tenants.bench.store.connection).set_retention(tenants.short, DAYS)
+    assert rows(tenants.bench.store.connection, "SELECT * FROM alert") == []
+    assert rows(tenants.bench.store.connection, "SELECT * FROM incident_orphaned") == []

@@ -85,10 +85,9 @@ def api_routes(service: Service) -> list[Route]:
     @answering
     async def patch_collection(request: Request) -> Response:
         """`seed.md` prints `PATCH /api/incidents?$top=10` as its example: without a body it answers like the GET."""
-        async for chunk in request.stream():
-            if chunk:
-                caller(service, request, *READ_INCIDENTS)
-                return _patch_needs_id()
+        caller(service, request, *READ_INCIDENTS)
+        if await read_body(request, BODY_BYTES_MAX):
+            return _patch_needs_id()
         return await list_incidents(request)
 
     return [

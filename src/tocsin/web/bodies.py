@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from tocsin.errors import InvalidInput, TooLarge, Unavailable
 
+BODY_SECONDS_MAX = 120.0
 _SLICE: Final = 16 * 1024
 """Packed bytes looked at in one go: what follows a member is copied, so it must not be the whole rest of a body."""
 _MEMBERS_MAX: Final = 10_000
@@ -57,11 +59,14 @@ async def read_body(request: Request, bytes_max: int, take: Callable[[int], None
         raise InvalidInput(f"content-encoding {encoding[:40]!r} is not taken; send plain or gzip")
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            take(len(chunk))
-            body += chunk
-            if len(body) > bytes_max:
-                raise TooLarge(f"the body is longer than the {bytes_max} bytes that are taken; send it in pieces")
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for chunk in request.stream():
+                take(len(chunk))
+                body += chunk
+                if len(body) > bytes_max:
+                    raise TooLarge(f"the body is longer than the {bytes_max} bytes that are taken; send it in pieces")
+    except TimeoutError:
+        raise InvalidInput(f"the body took more than {BODY_SECONDS_MAX:g} seconds to come") from None
     except ClientDisconnect:
         raise InvalidInput("the body ended early: the caller went away") from None
     if encoding == "identity":

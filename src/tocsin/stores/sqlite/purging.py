@@ -6,13 +6,9 @@ past retention, since it says that the incident went.
 
 from __future__ import annotations
 
-from typing import Final
-
 import apsw
 
 from tocsin.stores.sqlite.blocks import count_blocks
-
-ALERTS_STEP_MAX: Final = 2_000
 
 
 class Purge:
@@ -27,9 +23,10 @@ class Purge:
         return [(tenant_id, days) for tenant_id, days in rows]
 
     def incidents(self, tenant_id: int, before: int, now: int, most: int) -> int:
-        """Remove up to `most` incidents whose last change is before these ticks, oldest first, alerts first.
+        """Remove up to `most` incidents whose last change is before these ticks, oldest first.
 
-        Each removal takes a change number, as of `now`: a change feed tells of it.
+        An incident goes at once and its alerts follow (`orphans`), so that none is ever there with half its alerts,
+        even if retention is raised meanwhile. Each removal takes a change number, as of `now`: a feed tells of it.
         """
         rows = self._rows(
             "SELECT change, incident_id, document_id FROM incident WHERE tenant_id = ? AND last_update < ? "
@@ -38,17 +35,26 @@ class Purge:
             before,
             most,
         )
-        gone = 0
         for change, incident_id, document_id in rows:
-            gone += self._alerts(tenant_id, incident_id, ALERTS_STEP_MAX - gone)
-            if gone >= ALERTS_STEP_MAX:
-                return gone  # the rest of a large incident goes in the next step; it is invisible already
             self._run("DELETE FROM incident WHERE tenant_id = ? AND change = ?", tenant_id, change)
             count_blocks(self._connection, tenant_id, new=(), gone=(change,))
             self._run("DELETE FROM incident_document WHERE document_id = ?", document_id)
+            self._run("INSERT INTO incident_orphaned VALUES (?, ?)", tenant_id, incident_id)
             self._note_removal(tenant_id, incident_id, now)
-            gone += 1
-        return gone
+        return len(rows)
+
+    def orphans(self, tenant_id: int, most: int) -> int:
+        """Remove up to about `most` alerts of incidents that are gone."""
+        pending = self._rows("SELECT incident_id FROM incident_orphaned WHERE tenant_id = ? LIMIT ?", tenant_id, most)
+        gone = 0
+        for (incident_id,) in pending:
+            wanted = most - gone
+            found = self._alerts(tenant_id, incident_id, wanted)
+            gone += found
+            if found == wanted:
+                break  # there may be more of this one; it stays pending for the next step
+            self._run("DELETE FROM incident_orphaned WHERE tenant_id = ? AND incident_id = ?", tenant_id, incident_id)
+        return max(gone, len(pending))
 
     def _note_removal(self, tenant_id: int, incident_id: int, now: int) -> None:
         (taken,) = self._rows(

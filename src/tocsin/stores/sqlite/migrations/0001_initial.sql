@@ -79,6 +79,13 @@ CREATE TABLE incident_document (
     facts       BLOB    NOT NULL
 ) STRICT;
 
+-- Incidents that retention removed and whose alerts are not all deleted yet.
+CREATE TABLE incident_orphaned (
+    tenant_id   INTEGER NOT NULL,
+    incident_id INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, incident_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE alert (
     tenant_id     INTEGER NOT NULL,
     alert_number  INTEGER NOT NULL,
