@@ -58,6 +58,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     refused_max: Annotated[int, Meta(description="Refused inputs kept per tenant; the oldest go first.", ge=1)] = (
         100_000
     )
+    refused_bytes_max: Annotated[
+        int, Meta(description="Bytes of refused inputs kept per tenant; the oldest go first.", ge=1024)
+    ] = 256 * 1024 * 1024
     incident_alerts_max: Annotated[int, Meta(description="Alerts one incident may hold.", ge=2)] = 5_000
     token_minutes: Annotated[
         int, Meta(description="Life of an access token of the built-in issuer.", ge=1, le=1440)

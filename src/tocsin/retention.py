@@ -64,7 +64,7 @@ class Housekeeping:
             gone = gone or purge.orphans(tenant_id, ROWS_STEP)
             gone = gone or purge.removals(tenant_id, before, ROWS_STEP)
             gone = gone or purge.log(tenant_id, before, ROWS_STEP)
-            gone = gone or purge.refused(tenant_id, before, settings.refused_max, ROWS_STEP)
+            gone = gone or purge.refused(tenant_id, before, settings.refused_max, settings.refused_bytes_max, ROWS_STEP)
             if gone:
                 store.forget_live()
                 return True

@@ -170,15 +170,17 @@ class Purge:
         )
         return self._connection.changes()
 
-    def refused(self, tenant_id: int, before: int, kept_max: int, most: int) -> int:
-        """Remove refused inputs that came before these ticks, and the oldest above `kept_max`."""
+    def refused(self, tenant_id: int, before: int, kept_max: int, bytes_max: int, most: int) -> int:
+        """Remove refused inputs that came before these ticks, and the oldest above `kept_max` inputs or `bytes_max`."""
         self._run(
-            "DELETE FROM refused WHERE refused_id IN (SELECT refused_id FROM refused WHERE tenant_id = ?1 "
-            "AND (received < ?2 OR refused_id <= (SELECT refused_id FROM refused WHERE tenant_id = ?1 "
-            "ORDER BY refused_id DESC LIMIT 1 OFFSET ?3)) ORDER BY refused_id LIMIT ?4)",
+            "DELETE FROM refused WHERE refused_id IN (SELECT refused_id FROM (SELECT refused_id, received, "
+            "row_number() OVER newest_first AS place, sum(length(body)) OVER newest_first AS size "
+            "FROM refused WHERE tenant_id = ?1 WINDOW newest_first AS (ORDER BY refused_id DESC)) "
+            "WHERE received < ?2 OR place > ?3 OR size > ?4 ORDER BY refused_id LIMIT ?5)",
             tenant_id,
             before,
             kept_max,
+            bytes_max,
             most,
         )
         return self._connection.changes()
