@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -34,6 +35,8 @@ def test_what_the_demo_prints_works_when_pasted_and_again_at_the_second_run(tmp_
     first = Background("demo", "--port", str(free_port()), cwd=folder)
     first.until("Stop with Ctrl-C")
     assert any("Loading two weeks" in line for line in first.lines)
+    (link,) = [line for line in first.lines if "/sign-in?code=" in line]
+    assert link.startswith("https://")  # what is indented is a command to paste
     _, top, poll, listed, shown = paste(first, elsewhere)
     assert len(json.loads(top)["value"]) == 3
     assert json.loads(poll)["value"]
@@ -57,7 +60,9 @@ def test_what_the_demo_prints_works_when_pasted_and_again_at_the_second_run(tmp_
 
 
 def test_the_alerts_are_spread_over_two_weeks_and_become_incidents(terminal: Terminal) -> None:
-    assert terminal.run("demo", "--no-stay").code == 0
+    ran = terminal.run("demo", "--no-stay")
+    assert ran.code == 0
+    assert re.search(r"\d+ alerts became \d+ incidents; \d+ other records were no alerts\.", ran.err), ran.err
     found = terminal.run("incidents", "list", "--top", "1000", "--json").json()
     created = sorted(ticks.parse_ticks(each["createdTime"]) for each in found)
     assert created[-1] - created[0] > 12 * ticks.DAY

@@ -6,7 +6,7 @@ import errno
 import shlex
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
@@ -28,6 +28,7 @@ from tocsin.config import Settings
 from tocsin.errors import InvalidInput
 from tocsin.identity.credentials import hash_secret, new_secret
 from tocsin.identity.people import Application, Tenant
+from tocsin.ingest import Result
 from tocsin.local import find_server
 from tocsin.odata import INCIDENT_PROPERTIES, parse_filter
 from tocsin.service import Service
@@ -77,16 +78,28 @@ def demo(
 def _load(settings: Settings) -> None:
     say(f"Loading two weeks of sample alerts into {settings.data_dir} ...")
     with _progress() as advance:
-        count = load_demo(settings, ticks.now(), advance)
+        results = load_demo(settings, ticks.now(), advance)
     connection = open_reader(settings.data_dir / DATABASE_NAME)
     try:
         tenant = Registry(connection).get_tenant(DEFAULT_TENANT)
         store, scope = ReadStore(connection), Scope.everything_of(tenant.tenant_id)
-        live = store.find_incidents(scope, expression=parse_filter(_NOT_A_HUSK, INCIDENT_PROPERTIES), top=count)
-        refused = len(store.find_refused(scope, top=count))
+        most = sum(results.values())
+        live = store.find_incidents(scope, expression=parse_filter(_NOT_A_HUSK, INCIDENT_PROPERTIES), top=most)
     finally:
         connection.close()
-    say(f"{count} alerts became {len(live)} incidents." + (f" {refused} were refused." if refused else ""))
+    say(loaded_in_words(results, len(live)))
+
+
+def loaded_in_words(results: Mapping[Result, int], incidents: int) -> str:
+    """What became of the records: flows and statistics are no alerts, and are said apart."""
+    told = f"{results.get(Result.CREATED, 0)} alerts became {incidents} incidents"
+    if others := results.get(Result.SKIPPED, 0):
+        told += f"; {others} other records were no alerts"
+    if repeats := results.get(Result.DUPLICATE, 0):
+        told += f"; {repeats} came twice"
+    if refused := results.get(Result.REFUSED, 0):
+        told += f"; {refused} were refused"
+    return f"{told}."
 
 
 _NOT_A_HUSK: Final = "status ne 'Redirected'"
@@ -135,7 +148,7 @@ def _greet(service: Service) -> None:
         application = _demo_app(registry, tenant, secret)
     url = service.names.base_url
     typer.echo(f"The Tocsin demo listens on {url}\n\nThe incident queue, for a browser (this link works once):")
-    typer.echo(f"  {sign_in_link(service.settings.data_dir, url, tenant.tenant_id)}")
+    typer.echo(f"{sign_in_link(service.settings.data_dir, url, tenant.tenant_id)}")
     typer.echo(
         "It will ask whether to trust a certificate of this machine's own authority. `tocsin portal` makes more links."
     )
@@ -165,8 +178,9 @@ def greeting(settings: Settings, url: str, tenant_guid: str, app_id: str, secret
     return [
         "",
         "Paste into another terminal. A token, got as any client of the API gets one:",
-        f"  TOKEN=$({curl} --data grant_type=client_credentials --data client_id={app_id} "
-        f"--data client_secret={secret} --data scope={scope} {url}/{tenant_guid}/oauth2/v2.0/token"
+        # Through a pipe: the list of processes shows the arguments of every program to everybody.
+        f"  TOKEN=$(printf %s 'grant_type=client_credentials&client_id={app_id}&client_secret={secret}&scope={scope}'"
+        f" | {curl} --data @- {url}/{tenant_guid}/oauth2/v2.0/token"
         ' | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\')',
         "",
         "The three incidents that changed last:",
@@ -178,6 +192,6 @@ def greeting(settings: Settings, url: str, tenant_guid: str, app_id: str, secret
         "The same in tables, and why the alerts of an incident belong together:",
         f"  {folder} incidents list --top 10",
         f"  {folder} incidents show $({folder} incidents list --top 1 --json"
-        " | sed -n 's/.*\"incidentId\": \\([0-9]*\\).*/\\1/p') --why",
+        " | sed -n 's/.*\"incidentId\": \\([0-9]*\\).*/\\1/p')",
         "",
     ]

@@ -6,6 +6,7 @@ A marker file says that a folder is a demo's and whether it was loaded to the en
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from tocsin.correlation.guards import Limits
 from tocsin.demo import SampleAlert, sample_alerts
 from tocsin.errors import InvalidInput
 from tocsin.identity.keyfiles import read_private, write_private
-from tocsin.ingest import Delivery, read_line
+from tocsin.ingest import Delivery, Result, read_line
 from tocsin.local import KEY_FILE, SERVER_FILE
 from tocsin.senders import REGISTRY
 from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_writer
@@ -54,8 +55,8 @@ def read_marker(data_dir: Path) -> Marker | None:
         raise InvalidInput(f"{data_dir / MARKER} is damaged ({error}); remove the folder {data_dir}") from None
 
 
-def load_demo(settings: Settings, end: int, advance: Callable[[int, int], None]) -> int:
-    """Begin the folder's store anew and fill it; gives the number of alerts. `advance` is told done and all.
+def load_demo(settings: Settings, end: int, advance: Callable[[int, int], None]) -> Counter[Result]:
+    """Begin the folder's store anew and fill it; gives what became of the records. `advance` is told done and all.
 
     Keys and certificates stay, so that clients go on trusting the server. Raises StoreError, InvalidInput.
     """
@@ -68,14 +69,15 @@ def load_demo(settings: Settings, end: int, advance: Callable[[int, int], None])
         # Written first: killed midway, the folder is known as an incomplete demo and begun anew.
         write_private(data_dir / MARKER, msgspec.json.encode(Marker(end, complete=False)))
         alerts = sample_alerts(end)
-        _fill(settings, alerts, advance)
+        results = _fill(settings, alerts, advance)
         write_private(data_dir / MARKER, msgspec.json.encode(Marker(end, complete=True)))
     finally:
         lock.release()
-    return len(alerts)
+    return results
 
 
-def _fill(settings: Settings, alerts: Sequence[SampleAlert], advance: Callable[[int, int], None]) -> None:
+def _fill(settings: Settings, alerts: Sequence[SampleAlert], advance: Callable[[int, int], None]) -> Counter[Result]:
+    results: Counter[Result] = Counter()
     connection = open_writer(settings.data_dir / DATABASE_NAME)
     try:
         connection.execute("PRAGMA synchronous=OFF")  # a crash while loading costs nothing: it is begun anew
@@ -86,7 +88,8 @@ def _fill(settings: Settings, alerts: Sequence[SampleAlert], advance: Callable[[
         done = 0
         for commits, minute in enumerate(_by_minute(alerts), 1):
             clock.at = minute[-1].at
-            committer.ingest(list(_deliveries(tenant.tenant_id, minute)))
+            answers = committer.ingest(list(_deliveries(tenant.tenant_id, minute)))
+            results.update(line.result for each in answers for line in each)
             if commits % TIDY_COMMITS == 0:
                 committer.tidy()
             done += len(minute)
@@ -95,6 +98,7 @@ def _fill(settings: Settings, alerts: Sequence[SampleAlert], advance: Callable[[
         connection.execute("PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         connection.close()
+    return results
 
 
 class _HandClock:
