@@ -25,11 +25,9 @@ import msgspec
 from tocsin import ticks
 from tocsin.correlation.engine import Correlator
 from tocsin.correlation.folding import Folding
-from tocsin.correlation.habit import Habit, observe
 from tocsin.correlation.memory import IncidentFacts, MemoryView
 from tocsin.correlation.priority import priority
-from tocsin.correlation.signals import Signals, assets_of, merged_signals, with_alert
-from tocsin.correlation.unusual import Unrest, unusual_evidence
+from tocsin.correlation.watch import Watch
 from tocsin.model import Alert, Device
 
 BATCH: Final = 500
@@ -46,14 +44,13 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Ranked(msgspec.Struct):
-    """An incident when all is read. `steps` are those of alerts after the warm-up; `pure` is their share of it."""
+    """An incident when all is read. `steps` are those of alerts after the warm-up."""
 
     number: int
     alerts: int = 0
-    labelled: int = 0
     last: int = 0
+    rules: set[str] = msgspec.field(default_factory=set)
     steps: set[str] = msgspec.field(default_factory=set)
-    signals: Signals = Signals()
     facts: IncidentFacts = IncidentFacts(0)
 
 
@@ -90,10 +87,7 @@ class Stream:
         self._moments = moments
         self._view = MemoryView()
         self._folding = Folding()
-        self._habits: dict[int, Habit] = {}
-        self._unrest = Unrest()
         self._redirects: dict[int, int] = {}
-        self._signals: dict[int, Signals] = {}
         self._incident_of: dict[int, int] = {}
         self._folds: list[int] = []
         self.correlated = 0
@@ -102,30 +96,23 @@ class Stream:
         """Take everything, in batches."""
         for start in range(0, len(rows), BATCH):
             correlator = Correlator(self._view)
+            watch = Watch(self._view, correlator, moments=self._moments)
             for number, row in enumerate(rows[start : start + BATCH], start + 1):
-                self._take(correlator, row.alert, number)
-            self._view.absorb(correlator.entities_changed, correlator.incidents_changed)
+                self._take(correlator, watch, row.alert, number)
+            self._view.absorb(correlator.entities_changed | watch.entities_changed, correlator.incidents_changed)
 
-    def _take(self, correlator: Correlator, alert: Alert, number: int) -> None:
+    def _take(self, correlator: Correlator, watch: Watch, alert: Alert, number: int) -> None:
         evidence = correlator.keys_of(alert)
         fold = self._folding.take(tuple([each.key for each in evidence]), number, alert.first_activity)
         self._folds.append(fold.number)
         if fold.number != number:
             return
         self.correlated += 1
-        rule = evidence[0].key
-        seen = observe(self._habits, rule, assets_of(evidence), alert.first_activity)
-        self._habits.update(seen.habits)
-        unusual = unusual_evidence(seen.surprises.values()) if self._moments else None
-        placement = correlator.place(alert, number, number, evidence if unusual is None else (*evidence, unusual))
-        joined = number if placement.link is None else placement.link.incident_id
-        signals = self._signals.get(joined, Signals())
-        self._signals[joined], self._unrest = with_alert(signals, alert, rule, seen.surprises, self._unrest)
-        self._incident_of[number] = joined
+        placement = correlator.place(alert, number, number, watch.seen(alert, evidence))
+        watch.placed(alert, evidence[0].key, placement)
+        self._incident_of[number] = placement.incident_id
         for merge in placement.merges:
             self._redirects[merge.source_id] = merge.target_id
-            taken = self._signals.pop(merge.source_id)
-            self._signals[merge.target_id] = merged_signals(self._signals[merge.target_id], taken)
 
     def incidents(self, rows: list[Row], not_before: int) -> list[Ranked]:
         """The incidents with an alert at `not_before` (ticks) or later, the oldest first."""
@@ -136,21 +123,21 @@ class Stream:
                 number = self._redirects[number]
             incident = found.setdefault(number, Ranked(number))
             incident.alerts += 1
+            incident.rules.add(row.alert.title)
             incident.last = max(incident.last, row.alert.first_activity)
             if row.step != NONE and row.alert.first_activity >= not_before:
                 incident.steps.add(row.step)
-                incident.labelled += 1
         for number, incident in found.items():
-            incident.signals, incident.facts = self._signals[number], self._view.incidents[number]
+            incident.facts = self._view.incidents[number]
         return sorted((each for each in found.values() if each.last >= not_before), key=lambda each: each.number)
 
 
 RANKINGS: Final[dict[str, Callable[[Ranked], float]]] = {
     "volume": lambda each: each.alerts,
-    "distinct rules": lambda each: len({finding.rule for finding in each.signals.findings}),
-    "highest rarity": lambda each: max(finding.bits for finding in each.signals.findings),
-    "summed rarity": lambda each: sum(finding.bits for finding in each.signals.findings),
-    "priority": lambda each: priority(each.signals, each.facts).points,
+    "distinct rules": lambda each: len(each.rules),
+    "highest rarity": lambda each: max(finding.bits for finding in each.facts.signals.findings),
+    "summed rarity": lambda each: sum(finding.bits for finding in each.facts.signals.findings),
+    "priority": lambda each: priority(each.facts).points,
 }
 
 

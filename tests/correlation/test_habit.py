@@ -18,7 +18,7 @@ class Watched:
         self.habits: dict[int, Habit] = {}
 
     def see(self, rule: int, asset: int, hour: float) -> Surprise:
-        seen = observe(self.habits, rule, (asset,), START + round(hour * ticks.HOUR))
+        seen = observe(self.habits.get, rule, (asset,), START + round(hour * ticks.HOUR))
         self.habits |= seen.habits
         return seen.surprises[asset]
 
@@ -69,7 +69,7 @@ def test_a_habit_halves_in_a_week_and_may_be_forgotten_in_time() -> None:
 
 
 def test_a_rule_on_two_assets_is_judged_on_each(watched: Watched) -> None:
-    seen = observe(watched.habits, RULE, (ASSET, OTHER), START + 48 * ticks.HOUR)
+    seen = observe(watched.habits.get, RULE, (ASSET, OTHER), START + 48 * ticks.HOUR)
     assert seen.surprises[OTHER].bits > seen.surprises[ASSET].bits
     assert len(seen.habits) == 4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tocsin.correlation.memory import IncidentFacts
@@ -17,7 +18,8 @@ def names(of: Priority) -> dict[str, float]:
     return {term.name: term.points for term in of.terms}
 
 
-EMPTY = IncidentFacts(1)
+def scored(signals: Signals, benign: dict[tuple[int, int], int] | None = None) -> Priority:
+    return priority(IncidentFacts(1, signals=signals), benign)
 
 
 def new(rule: int, *, asset: int = 1, severity: int = 3) -> Finding:
@@ -30,58 +32,58 @@ def test_bands_are_those_of_graph(score: int, band: str) -> None:
 
 
 def test_nothing_scores_nothing() -> None:
-    assert priority(Signals(), EMPTY).score == 0
+    assert scored(Signals()).score == 0
 
 
 def test_one_usual_medium_alert_is_low_and_a_new_high_one_is_medium() -> None:
-    assert priority(Signals((finding(1),)), EMPTY).band is Band.LOW
-    assert priority(Signals((new(1, severity=4),)), EMPTY).band is Band.MEDIUM
+    assert scored(Signals((finding(1),))).band is Band.LOW
+    assert scored(Signals((new(1, severity=4),))).band is Band.MEDIUM
 
 
 def test_many_new_rules_on_several_hosts_in_several_tactics_are_top() -> None:
     facts = IncidentFacts(1, tactics=("discovery", "execution", "impact"), devices=("web", "mail"), users=("ann",))
-    scored = priority(Signals(tuple(new(rule) for rule in range(8))), facts)
-    assert scored.band is Band.TOP
-    assert names(scored) == pytest.approx({"rules": 8.0, "rarity": 24.0, "tactics": 2.0, "breadth": 0.792}, abs=0.001)
-    texts = [term.text for term in scored.terms]
+    made = priority(msgspec.structs.replace(facts, signals=Signals(tuple(new(rule) for rule in range(8)))))
+    assert made.band is Band.TOP
+    assert names(made) == pytest.approx({"rules": 8.0, "rarity": 24.0, "tactics": 2.0, "breadth": 0.792}, abs=0.001)
+    texts = [term.text for term in made.terms]
     assert texts[1] == "unusual here: Rule 0; Rule 1; Rule 2 and 5 more"
     assert texts[2:] == ["3 tactics, 2 beyond the first", "2 devices and one user"]
 
 
 def test_points_are_the_sum_of_the_terms() -> None:
-    scored = priority(Signals((new(1),), criticality=2, threat="actor Grey Heron", moment=0.5), EMPTY)
-    assert scored.points == pytest.approx(sum(term.points for term in scored.terms))
-    assert names(scored) == {"rules": 1.0, "rarity": 3.0, "criticality": 2.0, "threat": 4.0, "moment": 1.0}
+    made = scored(Signals((new(1),), criticality=2, threat="actor Grey Heron", moment=0.5))
+    assert made.points == pytest.approx(sum(term.points for term in made.terms))
+    assert names(made) == {"rules": 1.0, "rarity": 3.0, "criticality": 2.0, "threat": 4.0, "moment": 1.0}
 
 
 def test_one_rule_that_is_new_on_many_hosts_is_one_piece_of_news() -> None:
-    one = priority(Signals((new(1),)), EMPTY)
-    fleet = priority(Signals(tuple(new(1, asset=host) for host in range(9))), EMPTY)
+    one = scored(Signals((new(1),)))
+    fleet = scored(Signals(tuple(new(1, asset=host) for host in range(9))))
     assert fleet.points == one.points
 
 
 def test_severity_of_a_habit_counts_a_fifth() -> None:
-    assert names(priority(Signals((finding(1, severity=4),)), EMPTY)) == {"rules": 0.4}
-    assert names(priority(Signals((finding(1, severity=4, share=1.0),)), EMPTY)) == {"rules": 2.0}
+    assert names(scored(Signals((finding(1, severity=4),)))) == {"rules": 0.4}
+    assert names(scored(Signals((finding(1, severity=4, share=1.0),)))) == {"rules": 2.0}
 
 
 def test_a_closing_as_benign_halves_the_pair_and_taking_it_back_restores_it() -> None:
     signals = Signals((new(1, asset=7), new(2, asset=7)))
-    before = priority(signals, EMPTY)
-    after = priority(signals, EMPTY, {(1, 7): 1})
+    before = scored(signals)
+    after = scored(signals, {(1, 7): 1})
     assert names(after)["benign"] == -2.0
     assert after.terms[-1].text == "one rule closed as benign on the same asset before"
     assert after.score < before.score
-    assert priority(signals, EMPTY, {(1, 7): 0}) == before
-    assert names(priority(signals, EMPTY, {(1, 7): 2}))["benign"] == -3.0
+    assert scored(signals, {(1, 7): 0}) == before
+    assert names(scored(signals, {(1, 7): 2}))["benign"] == -3.0
 
 
 def test_a_closing_on_one_asset_says_nothing_about_another() -> None:
     signals = Signals((new(1, asset=7), new(1, asset=8)))
-    assert "benign" not in names(priority(signals, EMPTY, {(1, 7): 3}))
+    assert "benign" not in names(scored(signals, {(1, 7): 3}))
 
 
 def test_however_often_closed_the_score_stays_within_bounds() -> None:
     signals = Signals((finding(1, asset=7),))
-    assert priority(signals, EMPTY, {(1, 7): 1_000_000}).score == 0
-    assert priority(Signals(tuple(finding(rule, bits=12.0, share=1.0) for rule in range(64))), EMPTY).score == 100
+    assert scored(signals, {(1, 7): 1_000_000}).score == 0
+    assert scored(Signals(tuple(finding(rule, bits=12.0, share=1.0) for rule in range(64)))).score == 100

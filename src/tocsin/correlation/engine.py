@@ -198,6 +198,14 @@ class Correlator:
         incident_id = merges[-1].target_id if merges else joined
         return Placement(incident_id, False, link, tuple(merges), tuple(kept_apart[:KEPT_APART_MAX]))
 
+    def facts_of(self, incident_id: int) -> IncidentFacts:
+        """What is known of an incident as of the last `place`; empty facts where nothing is."""
+        return self._facts(incident_id)
+
+    def revise(self, facts: IncidentFacts) -> None:
+        """Keep these facts, which someone else than the placing knows better (`watch`)."""
+        self._change(facts)
+
     def _ranked(self, at: int, found: tuple[Evidence, ...], known: list[_Entity]) -> list[_Candidate]:
         """Candidates of `join_score` or more, best first: (score, incident, evidence)."""
         rule_factor, expected = 1.0, TENANT_RATE_FIRST / TENANT_ASSETS_MIN

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tocsin.correlation.evidence import account_of
 from tocsin.correlation.memory import FACTS_MAX, TITLES_MAX, IncidentFacts
+from tocsin.correlation.signals import merged_signals
 from tocsin.model import Alert, Classification, Determination, IncidentStatus
 
 ENTITIES_COUNTED_MAX = 1_000_000
@@ -39,6 +40,7 @@ def with_alert(facts: IncidentFacts, alert: Alert, new_entities: int) -> Inciden
         _grown(facts.devices, [device.device_dns_name.lower() for device in alert.devices[:FACTS_MAX]]),
         _grown(facts.users, _users(alert)),
         facts.titles if alert.title in facts.titles else _grown(facts.titles, (alert.title,), TITLES_MAX),
+        facts.signals,
     )
 
 
@@ -69,6 +71,7 @@ def merged(target: IncidentFacts, source: IncidentFacts) -> IncidentFacts:
         _grown(target.devices, source.devices),
         _grown(target.users, source.users),
         _grown(target.titles, source.titles, TITLES_MAX),
+        merged_signals(target.signals, source.signals),
     )
 
 

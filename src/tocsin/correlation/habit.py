@@ -7,7 +7,7 @@ that has faded may be forgotten, so the state is bounded by what still happens. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import exp2, log2
 from typing import Final
@@ -73,20 +73,20 @@ def rule_key(rule: int) -> int:
     return key_of("habit", f"{rule}")
 
 
-def observe(known: Mapping[int, Habit], rule: int, assets: Sequence[int], at: int) -> Observation:
-    """Judge a rule on these assets at `at` (ticks) by what is known, then count the hour.
+def observe(find: Callable[[int], Habit | None], rule: int, assets: Sequence[int], at: int) -> Observation:
+    """Judge a rule on these assets at `at` (ticks) by the habits that `find` knows, then count the hour.
 
     Surprise is the mean of "this rule here" and "this rule anywhere": a new place for a common rule is less than
     a new rule. A late alert of an hour that is counted, or of an earlier one, changes nothing.
     """
     hour = at // ticks.HOUR
     changed: dict[int, Habit] = {}
-    watched = _count(known, changed, TENANT_KEY, hour)
+    watched = _count(find, changed, TENANT_KEY, hour)
     most = log2(watched + 1.0)
-    usual = log2(_count(known, changed, rule_key(rule), hour) + 1.0)
+    usual = log2(_count(find, changed, rule_key(rule), hour) + 1.0)
     surprises = {}
     for asset in assets:
-        bits = most - (log2(_count(known, changed, pair_key(rule, asset), hour) + 1.0) + usual) / 2
+        bits = most - (log2(_count(find, changed, pair_key(rule, asset), hour) + 1.0) + usual) / 2
         if bits > 0.0:
             surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3), watched)
         else:
@@ -94,14 +94,14 @@ def observe(known: Mapping[int, Habit], rule: int, assets: Sequence[int], at: in
     return Observation(surprises, changed)
 
 
-def _count(known: Mapping[int, Habit], changed: dict[int, Habit], key: int, hour: int) -> float:
+def _count(find: Callable[[int], Habit | None], changed: dict[int, Habit], key: int, hour: int) -> float:
     """The habit's level before this hour's sighting, which is counted unless it was."""
-    habit = known.get(key)
+    habit = find(key)
     if habit is None:
         changed[key] = Habit(1.0, hour)
         return 0.0
     if hour <= habit.last_hour:
         return habit.hours
     before = level(habit, hour)
-    changed[key] = Habit(before + 1.0, hour)
+    changed[key] = Habit(round(before + 1.0, 3), hour)
     return before

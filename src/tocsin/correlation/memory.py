@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from tocsin.correlation.signals import Signals
 from tocsin.model import Classification, Determination, IncidentStatus
 
 POSTINGS_MAX: Final = 8
@@ -33,13 +34,16 @@ class EntityMemory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one entity of one tenant; one stored row per (tenant, key).
 
     `postings` are in rising order of (at, incident). `devices` and `incidents` are spreads: sorted distinct
-    marks, or FULL. `last_seen` is the latest event time in ticks, for retention.
+    marks, or FULL. `last_seen` is the latest event time in ticks, for retention. `level` (thousandths) as of
+    `level_at` is a decaying number that `watch` keeps under keys of its own: hours of a habit, or bits of unrest.
     """
 
     postings: tuple[Posting, ...] = ()
     devices: tuple[int, ...] = ()
     incidents: tuple[int, ...] = ()
     last_seen: int = 0
+    level: int = 0
+    level_at: int = 0
 
 
 class IncidentFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -48,6 +52,7 @@ class IncidentFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `entity_count` counts an entity once for each alert that names it when the incident did not have that
     entity's posting yet, so it may overstate. A husk has `redirect_to` other than 0 and no alerts.
     `severity` is `Severity.rank`. Unset classification and determination may be None, Unknown or NotAvailable.
+    `signals` are what the priority is made of.
     """
 
     incident_id: int
@@ -68,6 +73,7 @@ class IncidentFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     devices: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
+    signals: Signals = Signals()
 
 
 class View(Protocol):

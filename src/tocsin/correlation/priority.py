@@ -73,9 +73,10 @@ def band_of(score: int) -> Band:
     return Band.LOW if score < 15 else Band.MEDIUM
 
 
-def priority(signals: Signals, facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None = None) -> Priority:
+def priority(facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None = None) -> Priority:
     """The priority with its terms. `benign` is how often people closed a (rule, asset) as benign, closings that were
     taken back not counted."""
+    signals = facts.signals
     best = _best_by_rule(signals.findings)
     terms = [*_finding_terms(best), *_reach_terms(facts), *_stake_terms(signals)]
     if benign:

@@ -17,7 +17,7 @@ from tocsin.correlation.kinds import DEVICE, HOST_IP, RESOURCE, USER
 from tocsin.correlation.unusual import Unrest, is_strange
 from tocsin.model import Alert
 
-FINDINGS_MAX: Final = 64
+FINDINGS_MAX: Final = 32
 ASSETS_MAX: Final = 8
 MOMENT_FULL: Final = 30.0
 """Bits of others' surprise, within about ten minutes, that count as a full strange moment."""

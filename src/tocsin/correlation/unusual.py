@@ -46,12 +46,12 @@ class Unrest(msgspec.Struct, frozen=True, array_like=True, gc=False):
         if bits <= 0.0:
             return self
         late = exp2(-max(0, self.at - at) / UNREST_HALF_LIFE)
-        return Unrest(round(self.level(at) + bits * late, 4), max(self.at, at))
+        return Unrest(round(self.level(at) + bits * late, 3), max(self.at, at))
 
     def joined(self, other: Unrest) -> Unrest:
         """Both together."""
         at = max(self.at, other.at)
-        return Unrest(round(self.level(at) + other.level(at), 4), at)
+        return Unrest(round(self.level(at) + other.level(at), 3), at)
 
 
 def is_strange(surprise: Surprise) -> bool:
