@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import random
 import sys
+from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
+from house import HandClock, native, running
 from tocsin.errors import InvalidQuery
 from tocsin.odata import INCIDENT_OPTIONS, INCIDENT_PROPERTIES, Query, parse_filter, parse_options
 from tocsin.stores.filters import bounds, where
@@ -55,11 +59,11 @@ def mutated(chance: random.Random) -> str:
     return text
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_mutated_filters_are_read_or_refused(seed: int) -> None:
+def read_or_refuse(seed: int, count: int) -> int:
+    """Read `count` mutated filters and make their SQL; how many were not refused."""
     chance = random.Random(seed)
     read = 0
-    for _ in range(COUNT // 4):
+    for _ in range(count):
         text = mutated(chance)
         try:
             expression = parse_filter(text, INCIDENT_PROPERTIES)
@@ -70,7 +74,34 @@ def test_mutated_filters_are_read_or_refused(seed: int) -> None:
             condition, parameters = where(expression)
             assert condition.count("?") == len(parameters)
             read += 1
-    assert read > 100
+    return read
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_filters_are_read_or_refused(seed: int) -> None:
+    assert read_or_refuse(seed, COUNT // 4) > 100
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(1000, 1008))
+def test_two_hundred_thousand_more_are_read_or_refused(seed: int) -> None:
+    assert read_or_refuse(seed, 25_000) > 500
+
+
+@pytest.mark.parametrize("path", ["/api/incidents", "/v1.0/security/incidents", "/v1.0/security/alerts_v2"])
+def test_mutated_filters_are_answered_or_refused_over_http(path: str, tmp_path: Path) -> None:
+    chance = random.Random(path)
+    with running(tmp_path, HandClock(), quota_per_minute=1_000_000, quota_per_hour=1_000_000) as client:
+        client.ingest(*(native(number) for number in range(3)))
+        answers: collections.Counter[int] = collections.Counter()
+        for _ in range(700):
+            text = mutated(chance)
+            if path != "/api/incidents":
+                text = text.replace("lastUpdateTime", "lastUpdateDateTime").replace("createdTime", "createdDateTime")
+            query = urlencode({"$filter": text, "$top": "1"}, errors="surrogatepass")
+            answers[client.get(f"{path}?{query}").status_code] += 1
+    assert answers.keys() == {200, 400}, answers
+    assert min(answers.values()) > 5
 
 
 @pytest.mark.parametrize("seed", range(2))
