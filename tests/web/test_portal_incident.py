@@ -124,6 +124,17 @@ def test_repetitions_are_folded_and_none_is_lost(client: Client, clock: HandCloc
     assert {f"a{number}" for number in range(1, 8)} <= {item.get("id") for item in tree.all("li")}
 
 
+def test_repetitions_with_others_between_them_are_folded_too(client: Client, clock: HandClock) -> None:
+    titles = ("Beacon", "Scan", "Beacon", "Drop", "Beacon", "Beacon", "Scan")
+    for number, title in enumerate(titles, 1):
+        clock.at += MINUTE
+        client.ingest(native(number, title=title, at=clock.at, entities=shared_url("a")))
+    tree = page(client, "/incidents/1")
+    assert "3 more of the same over 5 min" in told(tree)
+    shown = [item["id"] for item in tree.all("li") if (item.get("id") or "").startswith("a")]
+    assert shown == ["a1", "a3", "a5", "a6", "a2", "a4", "a7"]
+
+
 def test_a_long_timeline_has_pages_and_reasons_reach_across_them(client: Client) -> None:
     shared = shared_url("a")
     client.ingest(

@@ -13,6 +13,7 @@ from house import START, Client, HandClock, native, running, shared_url
 from tocsin.errors import InvalidInput
 from tocsin.ticks import DAY, HOUR, SECOND, format_ticks
 from tocsin.web.portal.asking import PAGE, Asked, FilterError, read_asked, read_filter
+from tocsin.web.portal.text import moment
 from visitor import Tree, devices, page, sign_in, two_that_merge, users
 
 
@@ -100,6 +101,46 @@ def test_a_filter_that_is_wrong_is_told_with_its_place_and_kept(client: Client) 
     (field,) = [field for field in tree.all("input") if field.get("type") == "search"]
     assert (field["value"], field["aria-invalid"]) == ("severity == '<b>'", "true")
     assert names(tree) == []
+
+
+WORDS: tuple[tuple[str, list[str]], ...] = (
+    ("odd", ["1"]),
+    ("ODD logon", ["1"]),
+    ("logon odd", ["1"]),
+    ("odd mail", []),
+    ("pc-7", ["1"]),
+    ("PC-7.example.org", ["1"]),
+    ("ada", ["2"]),
+    ("203.0.113.9", ["2"]),
+    ("https://Lure.example/landing", ["3"]),
+    ("lure.example", ["3"]),
+    ("zz.example", []),
+    ("NORTH\\ada", ["2"]),
+)
+
+
+def test_words_and_addresses_find_incidents_by_what_they_are_about(client: Client) -> None:
+    client.ingest(native(1, title="Odd logon", devices=devices("pc-7.example.org")))
+    account = {"entityType": "User", "accountName": "NORTH\\ada"}
+    client.ingest(native(2, title="Mail", entities=[account, {"entityType": "Ip", "ipAddress": "203.0.113.9"}]))
+    client.ingest(native(3, title="Link", entities=shared_url("lure")))
+    for text, expected in WORDS:
+        tree = Tree(client.http.get("/incidents", params={"$filter": text}).text)
+        assert names(tree) == expected, text
+        assert "Looked for" in tree.text
+    assert names(Tree(client.http.get("/incidents", params={"$filter": "odd", "severity": "Low"}).text)) == []
+
+
+def test_a_value_without_quotes_gets_a_hint(client: Client) -> None:
+    for text, hint in (("severity eq High", "'High'"), ("severity ge 'Low' and status eq Active", "'Active'")):
+        answer = client.http.get("/incidents", params={"$filter": text})
+        assert answer.status_code == 400
+        assert f"Put text in quotes: {hint}." in Tree(answer.text).text
+
+
+def test_a_time_long_ago_is_told_as_a_date() -> None:
+    assert moment(START, START + 90 * DAY).distance == "90 d ago"
+    assert moment(START, START + 91 * DAY).distance == "2026-03-02"
 
 
 def test_a_text_that_breaks_lines_gets_no_caret() -> None:

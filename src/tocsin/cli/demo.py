@@ -21,7 +21,7 @@ from tocsin.access import Permission, Scope
 from tocsin.cli.demo_store import Marker, load_demo, read_marker
 from tocsin.cli.portal import sign_in_link
 from tocsin.cli.remote import AUTHORITY
-from tocsin.cli.screen import moment, own_name, say
+from tocsin.cli.screen import counted, moment, own_name, say
 from tocsin.cli.serving import run_server
 from tocsin.cli.session import given, managing, settings_of
 from tocsin.config import Settings
@@ -92,7 +92,7 @@ def _load(settings: Settings) -> None:
 
 def loaded_in_words(results: Mapping[Result, int], incidents: int) -> str:
     """What became of the records: flows and statistics are no alerts, and are said apart."""
-    told = f"{results.get(Result.CREATED, 0)} alerts became {incidents} incidents"
+    told = f"{counted(results.get(Result.CREATED, 0), 'alert')} became {counted(incidents, 'incident')}"
     if others := results.get(Result.SKIPPED, 0):
         told += f"; {others} other records were no alerts"
     if repeats := results.get(Result.DUPLICATE, 0):
@@ -110,7 +110,7 @@ def _say_age(marker: Marker) -> None:
     if age > ticks.DAY:
         days = age // ticks.DAY
         say(
-            f"The sample alerts end {moment(marker.end)} UTC, {days} day{'s' if days > 1 else ''} ago; "
+            f"The sample alerts end {moment(marker.end)} UTC, {counted(days, 'day')} ago; "
             "`tocsin demo --fresh` loads them up to now."
         )
 

@@ -57,6 +57,11 @@ def moment_of(text: str) -> str:
     return moment(ticks.parse_ticks(text))
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 alert`, `1,204 alerts`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str | Text]], *, empty: str, ids: int = 1) -> None:
     """Print a table, or the sentence `empty` to stderr. The first `ids` columns are never wrapped."""
     if not rows:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tocsin import ticks
-from tocsin.cli.screen import moment, say, show_json, show_table
+from tocsin.cli.screen import counted, moment, say, show_json, show_table
 from tocsin.cli.session import DEFAULT, JsonOption, Reading, TenantOption, managing, reading, settings_of
 from tocsin.errors import InvalidInput
 from tocsin.retention import cutoff
@@ -71,8 +71,8 @@ def show_retention(context: typer.Context, tenant: TenantOption = DEFAULT, as_js
         show_json({**view, "keptSince": ticks.format_ticks(oldest), "incidents": visible})
         return
     source = "its own" if own is not None else "the setting retention_days"
-    typer.echo(f"{store.tenant.name}: {days} days ({source})")
-    typer.echo(f"{visible} incident{'' if visible == 1 else 's'}, last changed since {moment(oldest)} UTC")
+    typer.echo(f"{store.tenant.name}: {counted(days, 'day')} ({source})")
+    typer.echo(f"{counted(visible, 'incident')}, last changed since {moment(oldest)} UTC")
 
 
 @retention.command("set")
@@ -94,7 +94,7 @@ def set_retention(
     wanted = _days(days)
     with reading(context, tenant) as store:
         gone = _past(store, wanted or store.settings.retention_days)
-    told = f"{gone} incident{'' if gone == 1 else 's'}"
+    told = counted(gone, "incident")
     if gone and not yes:
         lost = f"{told} of {store.tenant.name} would be past that now and deleted"
         if not sys.stdin.isatty():
@@ -102,8 +102,9 @@ def set_retention(
         typer.confirm(f"{lost}; go on?", abort=True, err=True)
     with managing(store.settings) as registry:
         registry.set_retention(store.tenant.tenant_id, wanted)
+    kept = counted(wanted or store.settings.retention_days, "day")
     say(
-        f"{store.tenant.name} keeps incidents {wanted or store.settings.retention_days} days after their last change; "
+        f"{store.tenant.name} keeps incidents {kept} after their last change; "
         f"{told if gone else 'no incident'} went past that by this"
     )
 

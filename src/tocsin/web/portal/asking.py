@@ -18,10 +18,13 @@ from tocsin.model import IncidentStatus, Severity
 from tocsin.odata import INCIDENT_OPTIONS, And, Compare, Expression, Field, OneOf, Operator, Order, parse_options
 
 PAGE: Final = 50
+WORDS_LENGTH_MAX: Final = 200
 SEVERITIES: Final = (Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFORMATIONAL)
 STATUSES: Final = (IncidentStatus.ACTIVE, IncidentStatus.IN_PROGRESS, IncidentStatus.RESOLVED)
 
 _NAMES: Final = frozenset({"severity", "status", "merged", "$filter", "older", "newer"})
+_COMPARISON: Final = re.compile(r"\S\s+(?:eq|ne|gt|ge|lt|le)(?:\s|$)", re.ASCII)
+_UNQUOTED: Final = re.compile(r"\s(?:eq|ne|gt|ge|lt|le)\s+([A-Za-z]+)\b", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*#?([0-9]{1,18})\s*", re.ASCII)
 _TICKS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _Choice = TypeVar("_Choice", Severity, IncidentStatus)
@@ -33,6 +36,12 @@ class FilterError(msgspec.Struct, frozen=True):
 
     message: str
     caret: str
+
+
+class Words(msgspec.Struct, frozen=True):
+    """A filter that is no OData: words to look for in names."""
+
+    text: str
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +94,8 @@ def read_asked(parameters: Sequence[tuple[str, str]]) -> Asked:
     )
 
 
-def read_filter(text: str) -> Expression | FilterError | None:
-    """What the text box means: an OData filter, or the number of an incident; None where it is empty."""
+def read_filter(text: str) -> Expression | Words | FilterError | None:
+    """What the text box means: an OData filter, the number of an incident, or words; None where it is empty."""
     if not text:
         return None
     if number := _NUMBER.fullmatch(text):
@@ -94,7 +103,12 @@ def read_filter(text: str) -> Expression | FilterError | None:
     try:
         return parse_options(b"$filter=" + quote(text, safe="", errors="replace").encode(), INCIDENT_OPTIONS).filter
     except InvalidQuery as error:
-        return _told(text, str(error))
+        return _told(text, str(error)) if _is_odata(text) else Words(text[:WORDS_LENGTH_MAX])
+
+
+def _is_odata(text: str) -> bool:
+    """Whether a text that is no valid filter was meant as one: it compares or calls something."""
+    return bool(set("()=<>") & set(text) or _COMPARISON.search(text))
 
 
 def expression_of(asked: Asked, filter_: Expression | None) -> Expression | None:
@@ -143,6 +157,9 @@ def _place(text: str) -> int:
 def _told(text: str, message: str) -> FilterError:
     found = _POSITION.search(message)
     sentence = message.replace(f" in '{text}'", "")
+    bare = next((each for each in _UNQUOTED.findall(text) if f"'{each}'" in message), "")
+    if bare and bare.lower() not in ("null", "true", "false"):
+        sentence += f" Put text in quotes: '{bare}'."
     if found is None or int(found[1]) > min(len(text), 200) or not text.isprintable():
         return FilterError(sentence, "")
     return FilterError(sentence, " " * int(found[1]) + "^")

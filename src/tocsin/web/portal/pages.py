@@ -25,11 +25,12 @@ from tocsin.errors import InvalidInput, NotFound, TocsinError, Unauthenticated
 from tocsin.identity.lookup import FreshCache
 from tocsin.identity.people import Tenant
 from tocsin.model import IncidentStatus
-from tocsin.odata import Expression
+from tocsin.odata import Constant, Expression, Field, OneOf
 from tocsin.service import Service
 from tocsin.stores.sqlite.connection import DATABASE_NAME, open_reader
 from tocsin.stores.sqlite.overview import Card, Overview, Tally
 from tocsin.stores.sqlite.reading import ReadStore
+from tocsin.stores.sqlite.wording import incidents_about
 from tocsin.ticks import DAY, SECOND
 from tocsin.web.portal.asking import (
     PAGE,
@@ -37,6 +38,7 @@ from tocsin.web.portal.asking import (
     STATUSES,
     Asked,
     FilterError,
+    Words,
     expression_of,
     order_of,
     read_asked,
@@ -84,7 +86,7 @@ class _Portal:
         self._service = service
         self._sessions = Sessions()
         connection = open_reader(service.settings.data_dir / DATABASE_NAME)
-        self._store, self._overview = ReadStore(connection), Overview(connection)
+        self._connection, self._store, self._overview = connection, ReadStore(connection), Overview(connection)
         self._reading = threading.Lock()
         self._tallies: FreshCache[Tally] = FreshCache(1024)
         self._rendering = Rendering(service.names)
@@ -153,7 +155,9 @@ class _Portal:
         wanted = read_filter(asked.text)
         with self._reading, self._store.snapshot():
             tally = self._tally(visit)
-            found = [] if isinstance(wanted, FilterError) else self._find(visit, asked, expression_of(asked, wanted))
+            found = (
+                [] if isinstance(wanted, FilterError) else self._find(visit, asked, self._meant(visit, asked, wanted))
+            )
         cards, more = page_of(asked, found)
         problem = wanted if isinstance(wanted, FilterError) else None
         return self._rendering.page(
@@ -163,6 +167,7 @@ class _Portal:
             tenant=visit.tenant,
             asked=asked,
             problem=problem,
+            words=wanted.text if isinstance(wanted, Words) else "",
             rows=[queue_row(card, visit.now) for card in cards],
             turning=turning(asked, cards, more),
             tally=tally,
@@ -170,6 +175,13 @@ class _Portal:
             severities=SEVERITIES,
             statuses=[(status, status_words(status)) for status in STATUSES],
         )
+
+    def _meant(self, visit: Visit, asked: Asked, wanted: Expression | Words | None) -> Expression | None:
+        """Everything that narrows the list; words as the numbers of incidents that they fit."""
+        if not isinstance(wanted, Words):
+            return expression_of(asked, wanted)
+        numbers = incidents_about(self._connection, visit.scope, wanted.text, not_before=visit.not_before)
+        return expression_of(asked, OneOf(Field.INCIDENT_ID, numbers) if numbers else Constant(False))
 
     def _find(self, visit: Visit, asked: Asked, expression: Expression | None) -> list[Card]:
         """A page and, where there are more, one beyond it."""

@@ -5,8 +5,8 @@ Reads nothing itself; texts stay as the sensors wrote them until the templates s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -67,8 +67,8 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert of the timeline. `gap` is the time since the one before, empty for short ones. `opened` is a sentence
-    about an alert that joined nothing, else empty."""
+    """One alert of the timeline. `gap` is the time since the one shown before, empty for short ones. `opened` is a
+    sentence about an alert that joined nothing, else empty."""
 
     number: int
     document: AlertDocument
@@ -83,7 +83,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """An alert and, folded, those of the same title and sensor that follow it; `over` is how long they went on."""
+    """An alert and, folded, those of the same title and sensor that came later, others between them or not; `over` is
+    how long they went on."""
 
     first: Step
     rest: tuple[Step, ...]
@@ -134,19 +135,22 @@ def tell(
     first = (page - 1) * ALERTS_PAGE
     alone = {each.number for each in read if not any(isinstance(edge, Link) for edge in links.get(each.number, ()))}
     opener = min(alone, default=0)  # merges go into the older incident, whose first alert has the least number
-    steps = []
-    for index in range(first, min(first + ALERTS_PAGE, len(read))):
-        before = read[index - 1].began if index else read[index].began
-        number = read[index].number
-        opened = (_OPENED if number == opener else _OPENED_ANOTHER) if number in alone else ""
-        reasons = [_reason(edge, places, names) for edge in links.get(number, ())]
-        steps.append(_step(read[index], before, opened, reasons, now))
+
+    def step(each: _Read, before: _Read) -> Step:
+        opened = (_OPENED if each.number == opener else _OPENED_ANOTHER) if each.number in alone else ""
+        reasons = [_reason(edge, places, names) for edge in links.get(each.number, ())]
+        return _step(each, before.began, opened, reasons, now)
+
+    runs, before = [], read[max(0, first - 1)] if read else None
+    for group in _with_repeats(read[first : first + ALERTS_PAGE]):
+        runs.append(_run([step(each, last) for last, each in pairwise([before or group[0], *group])]))
+        before = group[0]
     techniques: dict[str, int] = {}
     for each in read:
         for technique in each.document.mitre_techniques:
             techniques[technique] = techniques.get(technique, 0) + 1
     return Story(
-        runs=tuple(_runs(steps)),
+        runs=tuple(runs),
         page=page,
         pages=pages,
         alerts=len(read),
@@ -165,16 +169,23 @@ def _read(documents: Sequence[AlertDocument], names: Mapping[str, str]) -> list[
     ]
 
 
-def _runs(steps: Sequence[Step]) -> list[Run]:
-    runs = []
-    for _, group in groupby(steps, key=lambda step: (step.document.title, step.document.service_source)):
-        first, *rest = group
-        if len(rest) < FOLDED_MIN:
-            runs += [Run(each, (), "") for each in (first, *rest)]
-        else:
-            length = parse_ticks(rest[-1].document.first_activity) - parse_ticks(first.document.first_activity)
-            runs.append(Run(first, tuple(rest), span(length)))
-    return runs
+def _with_repeats(page: Sequence[_Read]) -> Iterator[list[_Read]]:
+    """The alerts of a page one by one; with the first of those that repeat themselves often, all that follow."""
+    by_title: dict[tuple[str, str], list[_Read]] = {}
+    for each in page:
+        by_title.setdefault((each.document.title, each.document.service_source), []).append(each)
+    for each in page:
+        group = by_title[each.document.title, each.document.service_source]
+        if len(group) <= FOLDED_MIN:
+            yield [each]
+        elif group[0] is each:
+            yield group
+
+
+def _run(steps: Sequence[Step]) -> Run:
+    first, *rest = steps
+    last = parse_ticks(steps[-1].document.first_activity)
+    return Run(first, tuple(rest), span(last - parse_ticks(first.document.first_activity)) if rest else "")
 
 
 def _step(read: _Read, before: int, opened: str, reasons: Sequence[Reason], now: int) -> Step:

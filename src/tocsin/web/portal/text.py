@@ -14,6 +14,8 @@ from markupsafe import Markup, escape
 
 from tocsin.ticks import DAY, HOUR, MINUTE, SECOND, format_ticks
 
+TOLD_DAYS_MAX: Final = 90
+"""Farther away, a date says more than a number of days."""
 _WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -32,8 +34,10 @@ def moment(value: int, now: int) -> Moment:
 
 
 def distance(value: int, now: int) -> str:
-    """How long ago, in one unit rounded down: `3 min ago`; a time to come is `in 3 min`."""
+    """How long ago, in one unit rounded down: `3 min ago`; a time to come is `in 3 min`. Far away it is the date."""
     gap = abs(now - value)
+    if gap > TOLD_DAYS_MAX * DAY:
+        return format_ticks(value)[:10]
     if gap < 10 * SECOND:
         return "just now"
     told = span(gap)
