@@ -61,7 +61,7 @@ def visible(text: object, most: int = 0, *, counting: bool = True) -> Markup:
     rest = len(told) - most if 0 < most < len(told) else 0
     shown = told[:most] if rest else told
     body = escape(shown) if shown.isprintable() else Markup("").join([_character(each) for each in shown])
-    tail = Markup('<span class="cut">…{}</span>').format(f" {rest:,} more characters" if counting else "")
+    tail = Markup('<span class="cut">…{}</span>').format(f" {counted(rest, 'more character')}" if counting else "")
     return Markup("<bdi>") + body + (tail if rest else Markup("")) + Markup("</bdi>")
 
 
