@@ -146,6 +146,16 @@ def test_what_was_taken_before_the_end_of_patience_is_told(tmp_path: Path) -> No
     sending.stop()
 
 
+def test_what_was_acknowledged_before_ctrl_c_is_told(served: Path, tmp_path: Path) -> None:
+    file = tmp_path / "alerts.jsonl"
+    file.write_bytes(lines([native(0, providerAlertId=f"interrupted-{number}") for number in range(120)]))
+    os.mkfifo(tmp_path / "pipe")
+    sending = Background("--data-dir", str(served), "ingest", "-s", "native", str(file), str(tmp_path / "pipe"))
+    with (tmp_path / "pipe").open("wb"):  # open at both ends: the first file has been sent and answered for
+        assert sending.stop(signal.SIGINT) == 130
+    assert "created 120, duplicate 0, refused 0, skipped 0" in sending.lines
+
+
 def test_what_cannot_work_is_said_in_one_line(online: Terminal, tmp_path: Path) -> None:
     for arguments, words in (
         (("-s", "nobody", "x"), "there are native"),
