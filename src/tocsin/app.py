@@ -14,6 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from tocsin import ticks
 from tocsin.config import Settings
@@ -111,9 +112,21 @@ def _missing(service: Service) -> Callable[[Request, Exception], Awaitable[Respo
             body, headers = graph.error_body(code, message, exchange), exchange.headers()
         else:
             body, headers = defender.error_body(code, message), dict(defender.HEADERS)
-        return failed(defender.ErrorAnswer(status, body, {**headers, **(getattr(error, "headers", None) or {})}))
+        if status == 405:
+            headers["allow"] = ", ".join(sorted(_methods_at(request)))
+        return failed(defender.ErrorAnswer(status, body, headers))
 
     return answer
+
+
+def _methods_at(request: Request) -> set[str]:
+    """All that is offered at a path: routes may share it, and Starlette names the methods of the first alone."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
 
 
 def serve(settings: Settings, on_ready: Callable[[Service], None] | None = None) -> None:

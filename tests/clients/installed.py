@@ -41,8 +41,8 @@ needs_npm_clients: Final = pytest.mark.skipif(
 )
 
 
-def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a client to its end. It sees nothing of this machine's settings for proxies, certificates and clouds."""
+def run(*command: object, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a client to its end, in `folder`. It sees none of this machine's settings for proxies and certificates."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}
     return subprocess.run(
         [str(each) for each in command],
@@ -50,6 +50,7 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str
         text=True,
         check=False,
         stdin=subprocess.DEVNULL,
+        cwd=folder,
         env=kept | environment,
     )
 

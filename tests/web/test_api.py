@@ -215,6 +215,7 @@ def test_an_unknown_path_and_a_wrong_method_answer_in_the_envelope(client: Clien
     assert client.get("/api/nothing").json()["error"]["code"] == "NotFound"
     answer = client.http.delete("/api/incidents")
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "BadRequest")
+    assert answer.headers["allow"] == "GET, HEAD, PATCH"
 
 
 def test_the_fifty_first_call_of_a_minute_is_429_with_the_wait(tmp_path: Path) -> None:

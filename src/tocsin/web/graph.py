@@ -22,6 +22,7 @@ from tocsin.stores.sqlite.alerts import AlertVersion, alert_number_of
 from tocsin.stores.sqlite.reading import IncidentRow
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web import graph_resources as resources
+from tocsin.web import items
 from tocsin.web.api import actor_of, change_incident, incident_id_of
 from tocsin.web.bodies import read_body
 from tocsin.web.graph_asking import ROOT, Asked, answering, ask
@@ -31,6 +32,7 @@ from tocsin.web.graph_reading import GraphReading
 
 def graph_routes(service: Service) -> list[Route]:
     """Routes under `/v1.0/security` and `/beta/security`."""
+    items.register()
     reading = GraphReading(service)
     incidents, alerts, lists = _Incidents(service, reading), _Alerts(service, reading), GraphLists(service, reading)
     table = [
@@ -38,17 +40,17 @@ def graph_routes(service: Service) -> list[Route]:
         ("/incidents/$count", "GET", lists.incident_count),
         ("/incidents/delta", "GET", lists.changes),
         ("/incidents/delta()", "GET", lists.changes),
-        ("/incidents/{incident_id}", "GET", incidents.get),
-        ("/incidents/{incident_id}", "PATCH", incidents.update),
-        ("/incidents/{incident_id}/alerts", "GET", incidents.alerts),
-        ("/incidents/{incident_id}/comments", "GET", incidents.comments),
-        ("/incidents/{incident_id}/comments", "POST", incidents.add_comment),
+        ("/incidents/{incident_id:item}", "GET", incidents.get),
+        ("/incidents/{incident_id:item}", "PATCH", incidents.update),
+        ("/incidents/{incident_id:item}/alerts", "GET", incidents.alerts),
+        ("/incidents/{incident_id:item}/comments", "GET", incidents.comments),
+        ("/incidents/{incident_id:item}/comments", "POST", incidents.add_comment),
         ("/alerts_v2", "GET", lists.alerts),
         ("/alerts_v2/$count", "GET", lists.alert_count),
-        ("/alerts_v2/{alert_id}", "GET", alerts.get),
-        ("/alerts_v2/{alert_id}", "PATCH", alerts.update),
-        ("/alerts_v2/{alert_id}/comments", "GET", alerts.comments),
-        ("/alerts_v2/{alert_id}/comments", "POST", alerts.add_comment),
+        ("/alerts_v2/{alert_id:item}", "GET", alerts.get),
+        ("/alerts_v2/{alert_id:item}", "PATCH", alerts.update),
+        ("/alerts_v2/{alert_id:item}/comments", "GET", alerts.comments),
+        ("/alerts_v2/{alert_id:item}/comments", "POST", alerts.add_comment),
     ]
     return [Route(ROOT + path, answering(service, handler), methods=[method]) for path, method, handler in table]
 

@@ -20,6 +20,7 @@ from tocsin.senders import REGISTRY, Sender
 from tocsin.service import Service
 from tocsin.stores.sqlite.reading import RefusedInput
 from tocsin.ticks import format_ticks
+from tocsin.web import items
 from tocsin.web.answers import answering
 from tocsin.web.api import caller
 from tocsin.web.bodies import Room, read_body
@@ -114,10 +115,11 @@ def intake_routes(service: Service) -> list[Route]:
             above, left = found[-1].refused_id, left - len(found)
         return _receipt(results, "retry" if instead is None else instead.name, began)
 
+    items.register()
     return [
         Route("/ingest/refused", list_refused, methods=["GET"]),
         Route("/ingest/refused/retry", retry_refused, methods=["POST"]),
-        Route("/ingest/{sender}", ingest, methods=["POST"]),
+        Route("/ingest/{sender:item}", ingest, methods=["POST"]),
     ]
 
 

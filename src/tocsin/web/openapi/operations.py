@@ -57,13 +57,15 @@ def _query(name: str, kind: str, description: str, **more: Any) -> Parameter:
 
 _TOP: Final = {"minimum": 0, "maximum": 2**31 - 1}
 _LIST: Final = (
-    Parameter("$filter", {"type": "string"}, description="Comparisons of properties, joined by and, or, not."),
-    _query("$orderby", "string", "One of the two times, then asc or desc."),
+    _query("$filter", "string", "Comparisons of properties, joined by and, or, not.", minLength=1),
+    _query("$orderby", "string", "One of the two times, then asc or desc.", minLength=1),
     _query("$skip", "integer", "How many to leave out.", **_TOP),
 )
 _DEFENDER_LIST: Final = (*_LIST, _query("$top", "integer", "How many, at most 100.", minimum=0, maximum=100))
-_SELECT: Final = _query("$select", "string", "Names of properties, separated by commas.")
-_EXPAND: Final = _query("$expand", "string", "alerts, for incidents.", examples=["alerts"])
+_SELECT: Final = _query("$select", "string", "Names of properties, separated by commas.", minLength=1)
+_EXPAND: Final = _query(
+    "$expand", "string", "alerts, for incidents; comments; evidence, for alerts.", minLength=1, examples=["comments"]
+)
 _FORMAT: Final = _query("$format", "string", "Always json.", enum=["json", "application/json"])
 _SHAPE: Final = (_SELECT, _EXPAND, _FORMAT)
 _GRAPH_LIST: Final = (
@@ -270,6 +272,7 @@ OPERATIONS: Final = (
         {200: Receipt, 422: Receipt},
         parameters=(_SENDER,),
         body={},
+        body_required=False,
     ),
     _ingest(
         "GET",

@@ -18,6 +18,7 @@ from tocsin.triage import COMMENT_CHARACTERS_MAX, OWNER_CHARACTERS_MAX, TAG_CHAR
 
 Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
+PassedOver: TypeAlias = Annotated[Any, Meta(description="What OData clients add; it changes nothing.")]
 _SHOWN: Final = r"\S"
 Owner: TypeAlias = Annotated[str, Meta(pattern=r"^$|\S", max_length=OWNER_CHARACTERS_MAX)] | None
 Remark: TypeAlias = Annotated[str, Meta(pattern=_SHOWN, max_length=COMMENT_CHARACTERS_MAX)]
@@ -115,7 +116,7 @@ _STATUSES: Final = _one_of(
 class GraphIncidentUpdate(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """What to change; what is absent stays. `customTags` is the whole new list, `resolvingComment` is appended."""
 
-    odata_type: str | UnsetType = msgspec.field(name="@odata.type", default=UNSET)
+    odata_type: PassedOver | UnsetType = msgspec.field(name="@odata.type", default=UNSET)
     status: Annotated[str, _STATUSES] | UnsetType = UNSET
     assigned_to: Owner | UnsetType = UNSET
     classification: Annotated[str, _CLASSIFICATIONS] | UnsetType = UNSET
@@ -127,7 +128,7 @@ class GraphIncidentUpdate(msgspec.Struct, frozen=True, rename="camel", forbid_un
 class GraphAlertUpdate(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """What to change; what is absent stays."""
 
-    odata_type: str | UnsetType = msgspec.field(name="@odata.type", default=UNSET)
+    odata_type: PassedOver | UnsetType = msgspec.field(name="@odata.type", default=UNSET)
     status: Annotated[str, _one_of(*names.ALERT_STATUSES.values())] | UnsetType = UNSET
     assigned_to: Owner | UnsetType = UNSET
     classification: Annotated[str, _CLASSIFICATIONS] | UnsetType = UNSET
@@ -138,7 +139,7 @@ class GraphNewComment(msgspec.Struct, frozen=True, rename="camel", forbid_unknow
     """A remark to append."""
 
     comment: Remark
-    odata_type: str | UnsetType = msgspec.field(name="@odata.type", default=UNSET)
+    odata_type: PassedOver | UnsetType = msgspec.field(name="@odata.type", default=UNSET)
 
 
 class GraphIncidentPage(msgspec.Struct, frozen=True):
