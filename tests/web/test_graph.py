@@ -529,6 +529,11 @@ def test_an_unknown_path_and_a_wrong_method_answer_in_graphs_envelope(client: Cl
     assert (answer.status_code, set(answer.json()["error"])) == (404, {"code", "message", "innerError"})
     answer = client.http.delete("/v1.0/security/incidents")
     assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+    answer = client.http.delete("/v1.0/security/incidents/1")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, PATCH")
+    for sibling in ("incidents/$count", "incidents/delta", "incidents/delta()", "alerts_v2/$count"):
+        answer = client.http.patch(f"/v1.0/security/{sibling}", json={})
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 def wire(client: Client, target: bytes, *headers: tuple[str, str]) -> Any:
