@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from house import Bench, HandClock, native, shared_url
+from tocsin.correlation.priority import priority_of
 from tocsin.documents import AlertDocument, decode_alert, decode_header
 from tocsin.errors import NotFound
 from tocsin.ingest import Delivery, Result
@@ -121,6 +122,21 @@ def test_a_merge_inside_one_delivery_answers_with_where_alerts_ended(bench: Benc
     )
     assert [each.incident_id for each in results] == [1, 1, 1]
     assert bench.reader.get_incident(bench.scope, 2).status == "Redirected"
+
+
+def test_what_is_usual_is_learnt_across_deliveries_and_kept_with_the_incident(bench: Bench) -> None:
+    start, host = bench.clock.at, [{"deviceDnsName": "pc1.example"}]
+    for hour in range(30):
+        bench.ingest(native(hour, title="Update", detectorId="update", at=start + hour * HOUR, devices=host))
+    (usual,) = bench.ingest(native(98, title="Update", detectorId="update", at=start + 40 * HOUR, devices=host))
+    (new,) = bench.ingest(native(99, title="Root logon", detectorId="root", at=start + 50 * HOUR, devices=host))
+    points = []
+    for result in (usual, new):
+        assert result.incident_id is not None
+        scored = priority_of(bench.reader.facts(bench.reader.get_incident(bench.scope, result.incident_id)))
+        assert scored is not None
+        points.append({term.name: term.points for term in scored.terms})
+    assert points == [{"rules": 0.2}, {"rules": 1.0, "rarity": pytest.approx(1.9, abs=0.1)}]
 
 
 def test_every_change_has_its_own_number_stamp_and_log_line(bench: Bench) -> None:

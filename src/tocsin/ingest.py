@@ -18,6 +18,7 @@ from tocsin.correlation.evidence import Evidence
 from tocsin.correlation.guards import Limits
 from tocsin.correlation.memory import EntityMemory, IncidentFacts
 from tocsin.correlation.title import incident_title
+from tocsin.correlation.watch import Watch
 from tocsin.documents import IncidentHeader, alert_id, encode_alert, move_alert
 from tocsin.errors import Refused
 from tocsin.model import Alert, Classification, Determination, IncidentStatus, Severity
@@ -143,7 +144,10 @@ class _Batch:
     def __init__(self, store: WriteStore, counters: Counters, clock: int, limits: Limits, not_before: int) -> None:
         self._store, self._counters, self._clock = store, counters, clock
         self._tenant_id = counters.tenant_id
-        self._correlator = Correlator(_StoredView(store, counters.tenant_id, not_before), limits)
+        view = _StoredView(store, counters.tenant_id, not_before)
+        self._correlator = Correlator(view, limits)
+        # Strange moments link strangers in a busy organisation (docs/correlation/priority.md).
+        self._watch = Watch(view, self._correlator, moments=False)
         self._placed: dict[int, _Placed] = {}
         self._ids: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         self._redirects: dict[int, int] = {}
@@ -159,7 +163,9 @@ class _Batch:
         for line in delivery.lines:
             if line.alert is not None and line.alert.identity not in known and line.alert.identity not in fresh:
                 fresh[line.alert.identity] = self._correlator.keys_of(line.alert)
-        self._store.entities.load(self._tenant_id, [each.key for keys in fresh.values() for each in keys])
+        wanted = [each.key for keys in fresh.values() for each in keys]
+        wanted += [key for keys in fresh.values() for key in self._watch.keys_of(keys)]
+        self._store.entities.load(self._tenant_id, wanted)
         refused = iter(self._keep_refused(delivery))
         answers: list[LineResult | tuple[Line, Result]] = []
         for line in delivery.lines:
@@ -188,7 +194,9 @@ class _Batch:
     def _place(self, sender: str, alert: Alert, evidence: tuple[Evidence, ...]) -> tuple[int, int]:
         counters = self._counters
         counters.last_alert += 1
+        evidence = self._watch.seen(alert, evidence)
         placement = self._correlator.place(alert, counters.last_alert, counters.last_incident + 1, evidence)
+        self._watch.placed(alert, evidence[0].key, placement)
         counters.last_incident += placement.opened
         for merge in placement.merges:
             self._redirects[merge.source_id] = merge.target_id
@@ -231,7 +239,7 @@ class _Batch:
         store.write_versions(tenant_id, versions)
         store.write_links(tenant_id, self._links())
         store.write_log(tenant_id, self._log(before, taken))
-        store.entities.journal(tenant_id, self._correlator.entities_changed)
+        store.entities.journal(tenant_id, self._correlator.entities_changed | self._watch.entities_changed)
 
     def _header(
         self,

@@ -35,8 +35,8 @@ class TestList:
 
     def test_the_table_has_everything_and_no_colours(self, terminal: Terminal) -> None:
         heading, first, second = terminal.run("incidents", "list").out.splitlines()
-        assert heading.split()[:4] == ["ID", "SEVERITY", "STATUS", "NAME"]
-        assert first.split()[:3] == ["2", "High", "Active"]
+        assert heading.split()[:5] == ["ID", "SEVERITY", "PRIORITY", "STATUS", "NAME"]
+        assert [each for each in first.split()[:4] if not each.isdigit()] == ["High", "Active"]
         assert "PC-7.example.org" in first
         assert second.split()[:2] == ["1", "Low"]
 
@@ -66,6 +66,13 @@ class TestShow:
         assert "opened an incident" in out
         assert "joined: same url https://lure.example/landing seen 1 min apart" in out
         assert ", with tn2" in out
+
+    def test_it_tells_the_priority_and_what_it_is_made_of(self, terminal: Terminal) -> None:
+        out = terminal.run("incidents", "show", "2").out
+        listed = {each["incidentId"]: each for each in terminal.run("incidents", "list", "--json").json()}
+        assert f"{listed[2]['priorityScore']} of 100 (" in out
+        assert "2 rules, by severity and how usual each is here" in out
+        assert listed[2]["priorityScore"] > listed[1]["priorityScore"]
 
     def test_without_why_there_are_facts_alerts_and_changes(self, terminal: Terminal) -> None:
         out = terminal.run("incidents", "show", "2", "--no-why").out

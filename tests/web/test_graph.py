@@ -76,7 +76,7 @@ def test_an_incident_has_graphs_names_and_alerts_only_where_expanded(client: Cli
     base = client.service.names.base_url
     assert incident == {
         **dict.fromkeys(("redirectIncidentId", "assignedTo", "description", "summary", "lastModifiedBy")),
-        **dict.fromkeys(("resolvingComment", "priorityScore")),
+        **dict.fromkeys(("resolvingComment",)),
         **{name: [] for name in ("customTags", "systemTags", "comments")},
         "id": "1",
         "tenantId": client.tenant.guid,
@@ -88,6 +88,7 @@ def test_an_incident_has_graphs_names_and_alerts_only_where_expanded(client: Cli
         "classification": "unknown",
         "determination": "unknown",
         "severity": "high",
+        "priorityScore": 15,
     }
     expanded = client.get("/v1.0/security/incidents?$expand=alerts").json()["value"][0]
     alerts = expanded.pop("alerts")
@@ -100,6 +101,7 @@ def test_a_husk_is_redirected_of_unknown_severity_and_without_alerts(client: Cli
     client.ingest(native(3, entities=shared_url("a") + shared_url("b")))
     husk = client.get("/v1.0/security/incidents/2?$expand=alerts").json()
     assert (husk["status"], husk["severity"], husk["redirectIncidentId"]) == ("redirected", "unknown", "1")
+    assert husk["priorityScore"] is None
     assert husk["alerts"] == []
     answer = client.http.patch("/v1.0/security/incidents/2", json={"status": "resolved"}, headers=writer_token(client))
     assert answer.status_code == 409

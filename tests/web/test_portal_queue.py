@@ -49,6 +49,16 @@ def test_a_row_tells_severity_name_status_counts_and_times(client: Client, clock
     assert "3 h ago" in told
 
 
+def test_a_row_shows_the_priority_with_its_terms(client: Client) -> None:
+    client.ingest(native(1, title="Odd logon", severity="High", devices=devices("a.example", "b.example")))
+    for path in ("/incidents", "/incidents/1"):
+        (number,) = [span for span in page(client, path).all("span") if "urgency" in (span.get("class") or "")]
+        assert number["class"] == "urgency medium"
+        assert number["title"] == (
+            "Priority 19 of 100: +2.0 one rule, by severity and how usual each is here; +0.5 2 devices"
+        )
+
+
 def test_the_newest_change_comes_first(client: Client, clock: HandClock) -> None:
     client.ingest(native(1, entities=shared_url("a")))
     client.ingest(native(2))

@@ -17,7 +17,18 @@ from tocsin.odata import INCIDENT_PROPERTIES, parse_filter
 
 incidents = typer.Typer(help="Incidents: list them, and see why they are as they are.", no_args_is_help=True)
 
-_HEADINGS = ("ID", "SEVERITY", "STATUS", "NAME", "ALERTS", "DEVICES", "USERS", "FIRST ACTIVITY", "LAST UPDATE")
+_HEADINGS = (
+    "ID",
+    "SEVERITY",
+    "PRIORITY",
+    "STATUS",
+    "NAME",
+    "ALERTS",
+    "DEVICES",
+    "USERS",
+    "FIRST ACTIVITY",
+    "LAST UPDATE",
+)
 _NAMES_SHOWN = 2
 
 
@@ -92,6 +103,7 @@ def _row(found: Shown) -> tuple[Any, ...]:
     return (
         str(found.row.incident_id),
         severity_text(found.row.severity),
+        "" if found.urgency is None else str(found.urgency.score),
         found.row.status.value,
         header.incident_name,
         str(found.row.alert_count),
@@ -107,6 +119,7 @@ def _summary(found: Shown) -> dict[str, Any]:
     return {
         "incidentId": found.row.incident_id,
         **header,
+        "priorityScore": None if found.urgency is None else found.urgency.score,
         "alertCount": found.row.alert_count,
         "devices": found.devices(),
         "users": found.users(),

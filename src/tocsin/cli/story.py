@@ -15,6 +15,7 @@ from tocsin.cli.screen import moment, moment_of, plain, severity_text
 from tocsin.cli.session import Reading
 from tocsin.correlation.engine import Link, Merge
 from tocsin.correlation.explain import explain
+from tocsin.correlation.priority import Priority, priority_of
 from tocsin.dialects import defender
 from tocsin.documents import AlertDocument, IncidentHeader, decode_alert, decode_header
 from tocsin.identity.people import Tenant
@@ -33,6 +34,7 @@ class Shown(msgspec.Struct, frozen=True):
     row: IncidentRow
     header: IncidentHeader
     raw_header: bytes
+    urgency: Priority | None
     alerts: tuple[AlertDocument, ...]
     raw_alerts: tuple[bytes, ...]
 
@@ -53,7 +55,8 @@ def load_incident(reading: Reading, row: IncidentRow) -> Shown:
     """Read the documents of a row."""
     raw_header, raw_alerts = reading.store.header(row), reading.store.alerts(reading.scope, row)
     alerts = tuple(decode_alert(raw) for raw in raw_alerts)
-    return Shown(row, decode_header(raw_header), raw_header, alerts, tuple(raw_alerts))
+    urgency = priority_of(reading.store.facts(row))
+    return Shown(row, decode_header(raw_header), raw_header, urgency, alerts, tuple(raw_alerts))
 
 
 def incident_view(found: Shown, tenant: Tenant, url: str, links: Links | None) -> dict[str, Any]:
@@ -87,6 +90,10 @@ def _facts(found: Shown) -> Table:
     table.add_column(overflow="fold")
     table.add_row(f"Incident {found.row.incident_id}", plain(header.incident_name, "bold"))
     table.add_row("Severity", severity_text(found.row.severity))
+    if found.urgency is not None:
+        table.add_row("Priority", f"{found.urgency.score} of 100 ({found.urgency.band})")
+        for term in found.urgency.terms:
+            table.add_row("", plain(f"{term.points:+.1f} {term.text}", "dim"))
     table.add_row("Status", _status(header))
     table.add_row("Verdict", f"{header.classification.value}, {header.determination.value}")
     table.add_row("Assigned to", plain(header.assigned_to or "nobody"))

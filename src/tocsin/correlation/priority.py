@@ -85,6 +85,11 @@ def priority(facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None 
     return Priority(round(100 * (1 - exp(-max(0.0, points) / SCALE))), points, tuple(terms))
 
 
+def priority_of(facts: IncidentFacts) -> Priority | None:
+    """The priority to show; None for a husk, and for an incident of before findings were kept."""
+    return priority(facts) if facts.signals.findings and not facts.redirect_to else None
+
+
 def severity_points(finding: Finding) -> float:
     """Points of its severity, less where the rule is usual here."""
     return SEVERITY_POINTS[finding.severity] * max(USUAL_SHARE_MIN, min(1.0, finding.share))

@@ -19,6 +19,7 @@ from tocsin.model import Alert
 
 FINDINGS_MAX: Final = 32
 ASSETS_MAX: Final = 8
+TITLE_MAX: Final = 120
 MOMENT_FULL: Final = 30.0
 """Bits of others' surprise, within about ten minutes, that count as a full strange moment."""
 CRITICAL_TAGS: Final = {
@@ -84,7 +85,7 @@ def with_alert(
         known = _known(signals.findings, rule, asset)
         fresh = fresh or known is None
         if known is None or rank > known.severity:
-            new.append(Finding(rule, asset, alert.title, rank, surprise.bits, surprise.share))
+            new.append(Finding(rule, asset, alert.title[:TITLE_MAX], rank, surprise.bits, surprise.share))
     criticality = max(signals.criticality, criticality_of(alert))
     threat = signals.threat or threat_of(alert)
     if not new and criticality == signals.criticality and threat == signals.threat:

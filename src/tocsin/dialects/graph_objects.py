@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tocsin.correlation.priority import Priority
 from tocsin.dialects import graph_names as names
 from tocsin.dialects.graph_entities import device_evidence, entity_evidence
 from tocsin.dialects.graph_evidence import AnyEvidence, Time
@@ -125,8 +126,8 @@ class Speaking(msgspec.Struct, frozen=True):
     all_members: bool
 
 
-def incident_object(speaking: Speaking, incident_id: int, header: bytes) -> bytes:
-    """One incident without its alerts, from its stored header."""
+def incident_object(speaking: Speaking, incident_id: int, header: bytes, urgency: Priority | None = None) -> bytes:
+    """One incident without its alerts, from its stored header; a priority that is not known is null."""
     stored = decode_header(header)
     target = stored.redirect_incident_id
     return _encoder.encode(
@@ -144,6 +145,7 @@ def incident_object(speaking: Speaking, incident_id: int, header: bytes) -> byte
             determination=names.DETERMINATIONS[stored.determination],
             severity=names.SEVERITIES[stored.severity],
             custom_tags=stored.tags,
+            priority_score=None if urgency is None else urgency.score,
             comments=_comments(stored.comments),
         )
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tocsin.access import Scope
+from tocsin.correlation.priority import priority_of
 from tocsin.dialects import graph_objects
 from tocsin.dialects.graph_objects import Speaking
 from tocsin.odata.shaping import Shape
@@ -29,7 +30,9 @@ class GraphReading:
 
     def incident(self, speaking: Speaking, scope: Scope, row: IncidentRow, shape: Shape) -> bytes:
         """One incident, with its alerts where they are expanded."""
-        made = graph_objects.incident_object(speaking, row.incident_id, self._service.reader.header(row))
+        reader = self._service.reader
+        urgency = priority_of(reader.facts(row))
+        made = graph_objects.incident_object(speaking, row.incident_id, reader.header(row), urgency)
         made = graph_objects.selected(made, shape.select)
         if "alerts" not in shape.expanded:
             return made

@@ -16,6 +16,7 @@ import msgspec
 
 from tocsin.access import Scope
 from tocsin.correlation.engine import Link, LinkEvidence, Merge
+from tocsin.correlation.memory import IncidentFacts
 from tocsin.errors import NotFound
 from tocsin.model import Classification, Determination, IncidentStatus, Severity
 from tocsin.odata.expression import Expression
@@ -27,6 +28,7 @@ from tocsin.stores.sqlite.listing import COLUMNS, Selection, count_statement, pa
 
 PROBE_MAX: Final = 5_000
 _evidence_decoder = msgspec.msgpack.Decoder(tuple[LinkEvidence, ...])
+_facts_decoder = msgspec.msgpack.Decoder(IncidentFacts)
 
 
 class IncidentRow(msgspec.Struct, frozen=True):
@@ -201,6 +203,11 @@ class ReadStore:
     def header(self, row: IncidentRow) -> bytes:
         """The stored header (`documents.IncidentHeader`) of a version that the caller was given."""
         return self._document("SELECT header FROM incident_document WHERE document_id = ?", (row.document_id,))
+
+    def facts(self, row: IncidentRow) -> IncidentFacts:
+        """What the correlation knows of a version that the caller was given."""
+        found = self._document("SELECT facts FROM incident_document WHERE document_id = ?", (row.document_id,))
+        return _facts_decoder.decode(found)
 
     def alerts(self, scope: Scope, row: IncidentRow) -> list[bytes]:
         """The alert documents of that version, in the order in which the alerts came."""

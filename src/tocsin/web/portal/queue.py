@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tocsin.correlation.memory import TITLES_MAX
+from tocsin.correlation.priority import Priority, priority_of
 from tocsin.involved import distinct_machines
 from tocsin.model import IncidentStatus, Severity
 from tocsin.stores.sqlite.overview import Card
@@ -31,6 +32,7 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     incident_id: int
     name: str
     severity: Severity
+    urgency: Priority | None
     status: IncidentStatus
     status_words: str
     alerts: int
@@ -59,6 +61,7 @@ def queue_row(card: Card, now: int) -> QueueRow:
         incident_id=row.incident_id,
         name=header.incident_name,
         severity=row.severity,
+        urgency=priority_of(facts),
         status=row.status,
         status_words=status_words(row.status),
         alerts=row.alert_count,
