@@ -146,8 +146,7 @@ class _Batch:
         self._tenant_id = counters.tenant_id
         view = _StoredView(store, counters.tenant_id, not_before)
         self._correlator = Correlator(view, limits)
-        # Strange moments link strangers in a busy organisation (docs/correlation/priority.md).
-        self._watch = Watch(view, self._correlator, moments=False)
+        self._watch = Watch(view, self._correlator, moments=True)
         self._placed: dict[int, _Placed] = {}
         self._ids: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         self._redirects: dict[int, int] = {}

@@ -44,7 +44,8 @@ def test_what_never_happened_is_the_most_surprising(watched: Watched) -> None:
 
 
 def test_a_known_rule_in_a_new_place_is_half_as_surprising(watched: Watched) -> None:
-    assert watched.see(RULE, OTHER, 48).share == pytest.approx(0.5, abs=0.01)
+    elsewhere = watched.see(RULE, OTHER, 48)
+    assert (elsewhere.share, elsewhere.anywhere) == pytest.approx((0.5, 0.0), abs=0.01)
 
 
 def test_a_flood_within_an_hour_is_one_sighting(watched: Watched) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from story import alert
+from story import alert, user
 
 from tocsin.correlation.engine import Correlator
+from tocsin.correlation.evidence import evidence_keys
 from tocsin.correlation.habit import Surprise
+from tocsin.correlation.kinds import ODD, STRANGE
 from tocsin.correlation.memory import MemoryView
-from tocsin.correlation.unusual import ODD, STRANGE, is_strange, unusual_evidence
+from tocsin.correlation.unusual import is_strange, unusual_evidence
 
 NEW = Surprise(6.0, 1.0, 48.0)
 ODD_ONE = Surprise(2.5, 0.4, 48.0)
@@ -22,16 +24,22 @@ ODD_ONE = Surprise(2.5, 0.4, 48.0)
         ((ODD_ONE, NEW), STRANGE),
         ((Surprise(1.0, 0.2, 48.0),), None),
         ((Surprise(4.0, 1.0, 12.0),), None),
+        ((Surprise(3.0, 0.5, 48.0, 0.1),), None),
         ((), None),
     ],
 )
 def test_only_what_is_unusual_in_a_tenant_known_for_a_day_is_evidence(
     surprises: tuple[Surprise, ...], kind: object
 ) -> None:
-    evidence = unusual_evidence(surprises)
+    evidence = unusual_evidence(evidence_keys(alert(devices=("web",))), surprises)
     assert (evidence and evidence.kind) == kind
     assert is_strange(NEW)
     assert not is_strange(ODD_ONE)
+
+
+def test_an_alert_that_names_more_than_hosts_needs_no_moment() -> None:
+    named = evidence_keys(alert(devices=("web",), entities=(user("ann"),)))
+    assert unusual_evidence(named, (NEW,)) is None
 
 
 class Hosts:
@@ -43,8 +51,9 @@ class Hosts:
     def take(self, minute: float, host: str, surprise: Surprise) -> int:
         self.number += 1
         given = alert(minute, devices=(host,), title=f"Rule {self.number}")
-        unusual = unusual_evidence((surprise,))
-        evidence = self.correlator.keys_of(given) + (() if unusual is None else (unusual,))
+        found = self.correlator.keys_of(given)
+        unusual = unusual_evidence(found, (surprise,))
+        evidence = found + (() if unusual is None else (unusual,))
         return self.correlator.place(given, self.number, self.number, evidence).incident_id
 
 

@@ -34,12 +34,14 @@ class Surprise(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How unexpected a rule on an asset is. `bits` is log2 of how much rarer it is than anything happening at all.
 
     `share` is bits by the most they could be here: 1 is "never seen", 0 "every hour", and 1 in a tenant that nothing
-    is known of, where nothing can be called usual. `known_hours` is how long the tenant has been watched.
+    is known of, where nothing can be called usual. `known_hours` is how long the tenant has been watched, `anywhere`
+    the share of the rule alone, wherever it fires.
     """
 
     bits: float
     share: float
     known_hours: float
+    anywhere: float = 1.0
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):
@@ -84,13 +86,14 @@ def observe(find: Callable[[int], Habit | None], rule: int, assets: Sequence[int
     watched = _count(find, changed, TENANT_KEY, hour)
     most = log2(watched + 1.0)
     usual = log2(_count(find, changed, rule_key(rule), hour) + 1.0)
+    elsewhere = round(max(0.0, 1.0 - usual / most), 3) if most else 1.0
     surprises = {}
     for asset in assets:
         bits = most - (log2(_count(find, changed, pair_key(rule, asset), hour) + 1.0) + usual) / 2
         if bits > 0.0:
-            surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3), watched)
+            surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3), watched, elsewhere)
         else:
-            surprises[asset] = Surprise(0.0, 0.0 if most else 1.0, watched)
+            surprises[asset] = Surprise(0.0, 0.0 if most else 1.0, watched, elsewhere)
     return Observation(surprises, changed)
 
 

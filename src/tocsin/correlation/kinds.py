@@ -78,3 +78,8 @@ MOMENT: Final = Kind(
     "moment", "quiet moment", 0.40, 80 * ticks.MINUTE, TEMPORAL_PROXIMITY, 30 * ticks.SECOND, spreads=False
 )
 """The tenant itself: two alerts at one moment, in a tenant where little happens. Never enough alone."""
+STRANGE: Final = Kind(
+    "strange", "unusual moment", 0.80, 5 * ticks.MINUTE, TEMPORAL_PROXIMITY, 60 * ticks.SECOND, spreads=False
+)
+"""Something nearly unseen on a host, right after such a thing on another (`unusual`)."""
+ODD: Final = Kind("odd", "unusual moment", 0.70, 5 * ticks.MINUTE, TEMPORAL_PROXIMITY, 60 * ticks.SECOND, spreads=False)

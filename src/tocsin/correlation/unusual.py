@@ -7,7 +7,7 @@ moment joins lowers that rate, so a chain could feed itself: a short half-life e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import exp2
 from typing import Final
 
@@ -16,18 +16,15 @@ import msgspec
 from tocsin import ticks
 from tocsin.correlation.evidence import Evidence, key_of
 from tocsin.correlation.habit import Surprise
-from tocsin.correlation.kinds import TEMPORAL_PROXIMITY, Kind
+from tocsin.correlation.kinds import DEVICE, HOST_IP, MOMENT, ODD, PRIVATE_IP, RULE, STRANGE
 
 WATCHED_HOURS_MIN: Final = 24
 STRANGE_SHARE: Final = 0.6
 ODD_SHARE: Final = 0.3
+ANYWHERE_SHARE: Final = 0.4
 UNREST_HALF_LIFE: Final = 10 * ticks.MINUTE
 
-STRANGE: Final = Kind(
-    "strange", "strange moment", 0.80, 5 * ticks.MINUTE, TEMPORAL_PROXIMITY, 60 * ticks.SECOND, spreads=False
-)
-ODD: Final = Kind("odd", "strange moment", 0.70, 5 * ticks.MINUTE, TEMPORAL_PROXIMITY, 60 * ticks.SECOND, spreads=False)
-
+_HOSTS_ONLY: Final = (RULE, MOMENT, DEVICE, HOST_IP, PRIVATE_IP)
 _KEY: Final = key_of("unusual", "tenant")
 
 
@@ -59,12 +56,20 @@ def is_strange(surprise: Surprise) -> bool:
     return surprise.known_hours >= WATCHED_HOURS_MIN and surprise.share >= STRANGE_SHARE
 
 
-def unusual_evidence(surprises: Iterable[Surprise]) -> Evidence | None:
+def unusual_evidence(evidence: Sequence[Evidence], surprises: Iterable[Surprise]) -> Evidence | None:
     """The evidence of a strange moment, by the most surprising asset; None where it is usual or nothing is known yet.
 
-    Both kinds share one key: an odd thing joins a strange story, a little less readily than a strange one.
+    Only for alerts that name nothing but hosts, of rules that are rare wherever they fire: in an organisation of
+    hundreds of devices a common rule meets a new device all the time. Both kinds share one key: an odd thing joins
+    a strange story, a little less readily than a strange one.
     """
-    share = max((each.share for each in surprises if each.known_hours >= WATCHED_HOURS_MIN), default=0.0)
+    if any(each.kind not in _HOSTS_ONLY for each in evidence):
+        return None
+    share = max([each.share for each in surprises if _tells(each)], default=0.0)
     if share < ODD_SHARE:
         return None
-    return Evidence(_KEY, STRANGE if share >= STRANGE_SHARE else ODD, "something unusual here", _KEY)
+    return Evidence(_KEY, STRANGE if share >= STRANGE_SHARE else ODD, "rare alerts", _KEY)
+
+
+def _tells(surprise: Surprise) -> bool:
+    return surprise.known_hours >= WATCHED_HOURS_MIN and surprise.anywhere >= ANYWHERE_SHARE

@@ -48,7 +48,7 @@ class Watch:
         self._changed |= observation.habits
         self._habits |= observation.habits
         self._surprises = observation.surprises
-        unusual = unusual_evidence(observation.surprises.values()) if self._moments else None
+        unusual = unusual_evidence(evidence, observation.surprises.values()) if self._moments else None
         return evidence if unusual is None else (*evidence, unusual)
 
     def placed(self, alert: Alert, rule: int, placement: Placement) -> None:
