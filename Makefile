@@ -5,7 +5,7 @@ CLIENTS := .venv-clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test clients check nightly bench lock clean
+.PHONY: demo test clients nightly bench bench-grouping lock clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@echo "Making the environment in $(VENV) (once; about half a minute) ..."
@@ -46,6 +46,16 @@ test: $(VENV)/.dev
 
 nightly: $(VENV)/.dev
 	$(BIN)/pytest -q
+
+# Figures beside a limit or a peer of the same run; see benchmarks/README.md. The machine should have nothing else to do.
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/feed.py
+
+bench-grouping: $(VENV)/.dev
+	$(BIN)/python benchmarks/grouping.py
+	$(BIN)/python benchmarks/priority.py
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml --group build -o requirements/runtime.txt
