@@ -31,6 +31,7 @@ from tocsin.web.graph import graph_routes
 from tocsin.web.graph_asking import MEANT_FOR_GRAPH, exchange_of
 from tocsin.web.health import health_routes
 from tocsin.web.intake import intake_routes
+from tocsin.web.machines import machine_routes
 from tocsin.web.oauth import OAuthDeps, oauth_routes
 from tocsin.web.openapi.page import openapi_routes
 from tocsin.web.portal.pages import portal_routes
@@ -65,6 +66,7 @@ def asgi(service: Service) -> Starlette:
     return Starlette(
         routes=[
             *api_routes(service),
+            *machine_routes(service),
             *intake_routes(service),
             *graph_routes(service),
             *health_routes(service),

@@ -22,6 +22,8 @@ class Operation(StrEnum):
     LIST_ALERTS = "list alerts"
     GET_ALERT = "get alert"
     UPDATE_ALERT = "update alert"
+    LIST_MACHINES = "list machines"
+    GET_MACHINE = "get machine"
 
 
 class Quotas:

@@ -52,7 +52,8 @@ class Service:
         self.issuer = Issuer(self.registry, self.tokens, self.names)
         self.housekeeping = Housekeeping(settings)
         per_minute = dict.fromkeys(Operation, settings.quota_per_minute)
-        per_minute[Operation.GET] = per_minute[Operation.GET_ALERT] = settings.quota_get_per_minute
+        gets = (Operation.GET, Operation.GET_ALERT, Operation.GET_MACHINE)
+        per_minute.update(dict.fromkeys(gets, settings.quota_get_per_minute))
         self._quotas = Quotas(per_minute, settings.quota_per_hour)
         self._tenants: FreshCache[Tenant] = FreshCache(1024)
         limits = Limits(incident_alerts_max=settings.incident_alerts_max)

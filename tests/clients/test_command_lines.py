@@ -1,7 +1,7 @@
 """libre-devops-helpers and check-msdefender, unmodified: command line tools with the original's host names built in.
 
-Neither has a verb that changes an incident. check-msdefender reads one incident at a time: what it lists are
-machines and their alerts, of an API that is not offered here.
+Neither has a verb that changes an incident. check-msdefender reads one incident at a time; what it lists are
+machines, and the alerts and incidents of one of them, which it finds by its name.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
     names.mkdir()
     with ServerProcess(store, public_url="https://graph.microsoft.com") as server:
         server.start()
-        device = {"deviceDnsName": "pc1.corp.example"}
+        device = {"deviceDnsName": "pc1.corp.example", "osPlatform": "Windows11", "onboardingStatus": "Onboarded"}
         whole = native(1, severity="High", serviceSource="MicrosoftSentinel", devices=[device], entities=[PROCESS])
         with server.sensor() as sensor:
             alerts = [whole, *(native(number) for number in range(2, 121))]
@@ -120,8 +120,37 @@ def test_check_msdefender_gets_one_with_its_evidence(tools: Tools) -> None:
 
 
 @needs_python_clients
-@pytest.mark.parametrize("arguments", [("incidents", "-d", "pc1.corp.example"), ("incident-detail", "999")])
-def test_check_msdefender_says_plainly_what_is_not_offered(tools: Tools, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("machines",), 0, "pc1.corp.example (Windows11)"),
+        (("alerts", "-d", "pc1.corp.example"), 2, "Alert 1 (New high)"),
+        (("alerts", "-d", "pc1.corp.example", "-W", "5", "-C", "9"), 0, "Alert 1 (New high)"),
+        (("incidents", "-d", "pc1.corp.example"), 2, "Incident 1 - 1 alert(s) (high): Alert 1"),
+        (("incidents", "-d", "pc9.corp.example"), 3, "Machine not found with DNS name: pc9.corp.example"),
+        (("detail", "-d", "pc1.corp.example", "-W", "0", "-C", "0"), 0, "OS Platform: Windows11"),
+        (("onboarding", "-d", "pc1.corp.example"), 0, "Fully onboarded"),
+        (("lastseen", "-d", "pc1.corp.example", "-W", "99999", "-C", "99999"), 0, "pc1.corp.example - Last seen"),
+    ],
+)
+def test_check_msdefender_finds_a_machine_with_its_alerts_and_incidents(
+    tools: Tools, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    done = tools.check(*arguments)
+    assert told in done.stdout, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
+
+
+@needs_python_clients
+def test_check_msdefender_shows_the_machines_of_an_incident(tools: Tools) -> None:
+    told = json.loads(tools.check("incident-detail", "1", "--json").stdout)
+    (machine,) = told["machines"].values()
+    assert (machine["computerDnsName"], machine["osPlatform"]) == ("pc1.corp.example", "Windows11")
+
+
+@needs_python_clients
+@pytest.mark.parametrize("arguments", [("vulnerabilities", "-d", "pc1.corp.example"), ("incident-detail", "999")])
+def test_check_msdefender_says_plainly_what_is_not_there(tools: Tools, arguments: tuple[str, ...]) -> None:
     done = tools.check(*arguments)
     assert done.returncode == 3
     assert "404 Not Found" in done.stdout + done.stderr

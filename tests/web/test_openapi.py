@@ -15,6 +15,7 @@ from house import Client, HandClock, native, running, shared_url
 from tocsin.access import Permission
 from tocsin.dialects.graph import GraphError
 from tocsin.dialects.graph_objects import GraphAlert, GraphIncident
+from tocsin.dialects.machines import Machine, MachineAlertPage, MachinePage
 from tocsin.web.openapi import shapes
 from tocsin.web.openapi.operations import OPERATIONS
 
@@ -26,7 +27,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder: Path = tmp_path_factory.mktemp("store")
     with running(folder, HandClock(), quota_per_minute=1000) as found:
         whole: dict[str, Any] = {
-            "devices": [{"deviceDnsName": "pc1.corp.example"}],
+            "devices": [{"deviceDnsName": "pc1.corp.example", "mdatpDeviceId": "cd" * 20}],
             "entities": [
                 *shared_url("a"),
                 {"entityType": "Process", "processId": 7, "processCreationTime": "2026-03-02T08:00:00Z"},
@@ -89,10 +90,15 @@ def test_every_right_is_said_where_it_is_needed(document: Any) -> None:
     assert {"ingestKey": []} in document["paths"]["/ingest/{sender}"]["post"]["security"]
 
 
+MACHINE = "cd" * 20
 ANSWERS: list[tuple[str, Any]] = [
     ("/api/incidents", shapes.IncidentPage),
     ("/api/incidents/1", shapes.Incident),
     ("/api/incidents/9", shapes.ErrorBody),
+    ("/api/machines", MachinePage),
+    ("/api/machines?$select=computerDnsName", MachinePage),
+    (f"/api/machines/{MACHINE}", Machine),
+    (f"/api/machines/{MACHINE}/alerts", MachineAlertPage),
     ("/v1.0/security/incidents?$expand=alerts&$count=true&$top=1", shapes.GraphIncidentPage),
     ("/v1.0/security/incidents/1?$expand=alerts", GraphIncident),
     ("/v1.0/security/incidents/delta", shapes.GraphChanges),

@@ -17,7 +17,7 @@ Value: TypeAlias = int | str | None
 class Field(StrEnum):
     """What of an incident or alert can be filtered by; the values are the attributes of `meaning.Row`.
 
-    `SERVICE_SOURCE` is of alerts alone.
+    `SERVICE_SOURCE` is of alerts alone. The two of a device are of machines alone, which no store filters.
     """
 
     LAST_UPDATE = "last_update"
@@ -29,6 +29,8 @@ class Field(StrEnum):
     DETERMINATION = "determination"
     ASSIGNED_TO = "assigned_to"
     SERVICE_SOURCE = "service_source"
+    DEVICE_ID = "device_id"
+    DEVICE_NAME = "device_name"
 
 
 class Operator(StrEnum):

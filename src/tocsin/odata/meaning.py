@@ -56,9 +56,23 @@ class AlertRow(Row, Protocol):
     def service_source(self) -> ServiceSource: ...
 
 
+class MachineRow(Protocol):
+    """A machine, of which a filter can ask nothing else."""
+
+    @property
+    def device_id(self) -> str: ...
+    @property
+    def device_name(self) -> str: ...
+
+
 def _service_source(row: Row) -> Value:
     # No property table of incidents has this field, so a filter that asks for it is asked of an alert.
     return cast("AlertRow", row).service_source
+
+
+def _machine(row: Row) -> MachineRow:
+    # Likewise: only the table of machines has these fields, and it has no others.
+    return cast("MachineRow", row)
 
 
 _READ: Final[dict[Field, Callable[[Row], Value]]] = {
@@ -71,6 +85,8 @@ _READ: Final[dict[Field, Callable[[Row], Value]]] = {
     Field.DETERMINATION: lambda row: row.determination,
     Field.ASSIGNED_TO: lambda row: row.assigned_to,
     Field.SERVICE_SOURCE: _service_source,
+    Field.DEVICE_ID: lambda row: _machine(row).device_id,
+    Field.DEVICE_NAME: lambda row: _machine(row).device_name,
 }
 _ORDER: Final[dict[Operator, Callable[[int | str, int | str], bool]]] = {
     Operator.GT: gt,
@@ -80,9 +96,9 @@ _ORDER: Final[dict[Operator, Callable[[int | str, int | str], bool]]] = {
 }
 
 
-def matches(expression: Expression, row: Row) -> bool:
+def matches(expression: Expression, row: Row | MachineRow) -> bool:
     """Whether `row` belongs to the answer."""
-    return _evaluate(expression, row) is True
+    return _evaluate(expression, cast("Row", row)) is True
 
 
 def _evaluate(expression: Expression, row: Row) -> bool | None:

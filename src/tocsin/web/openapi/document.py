@@ -19,6 +19,7 @@ _PATH: Final[dict[str, Parameter]] = {
     "version": Parameter("version", {"type": "string", "enum": ["v1.0", "beta"]}, "path", "Both are the same here."),
     "incident_id": Parameter("incident_id", {"type": "integer", "minimum": 0}, "path", "Number of the incident."),
     "alert_id": Parameter("alert_id", {"type": "string"}, "path", "Id of the alert, two letters and a number."),
+    "machine_id": Parameter("machine_id", {"type": "string"}, "path", "Id of the machine, as devices have it."),
     "tenant": Parameter("tenant", {"type": "string"}, "path", "GUID, name or domain of the tenant; or common."),
 }
 _MEANINGS: Final = {

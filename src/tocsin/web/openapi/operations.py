@@ -10,6 +10,8 @@ import msgspec
 from tocsin.access import READ_ALERTS, READ_INCIDENTS, WRITE_ALERTS, WRITE_INCIDENTS, Permission
 from tocsin.dialects.graph import GraphError
 from tocsin.dialects.graph_objects import GraphAlert, GraphIncident
+from tocsin.dialects.machines import Machine, MachineAlertPage, MachinePage
+from tocsin.odata import machines
 from tocsin.senders import REGISTRY
 from tocsin.web.health import Health
 from tocsin.web.intake import Receipt, RefusedView, Retry
@@ -66,6 +68,10 @@ _SELECT: Final = _query("$select", "string", "Names of properties, separated by 
 _EXPAND: Final = _query(
     "$expand", "string", "alerts, for incidents; comments; evidence, for alerts.", minLength=1, examples=["comments"]
 )
+_MACHINE_PAGE: Final = (
+    _query("$top", "integer", "How many.", minimum=0, maximum=machines.PAGE_MAX),
+    _query("$skip", "integer", "How many to leave out.", **_TOP),
+)
 _FORMAT: Final = _query("$format", "string", "Always json.", enum=["json", "application/json"])
 _SHAPE: Final = (_SELECT, _EXPAND, _FORMAT)
 _GRAPH_LIST: Final = (
@@ -91,8 +97,9 @@ def _failing(kind: type, *statuses: int) -> dict[int, Any]:
 
 def _defender(method: str, path: str, summary: str, answer: Any, *statuses: int, **more: Any) -> Operation:
     answers = {200: answer, **_failing(shapes.ErrorBody, *statuses)}
+    tag = "Machines" if path.startswith("/api/machines") else "Incidents"
     return Operation(
-        method=method, path=path, tag="Incidents", summary=summary, answers=answers, security=("application",), **more
+        method=method, path=path, tag=tag, summary=summary, answers=answers, security=("application",), **more
     )
 
 
@@ -177,6 +184,32 @@ OPERATIONS: Final = (
         *_CHANGING,
         permissions=WRITE_INCIDENTS,
         body=shapes.IncidentUpdate,
+    ),
+    _defender(
+        "GET",
+        "/api/machines",
+        "List the machines that the newest alerts name",
+        MachinePage,
+        parameters=(_query("$filter", "string", "On id and computerDnsName.", minLength=1), *_MACHINE_PAGE, _SELECT),
+        permissions=READ_INCIDENTS,
+    ),
+    _defender(
+        "GET",
+        "/api/machines/{machine_id}",
+        "Get one machine",
+        Machine,
+        404,
+        parameters=(_SELECT,),
+        permissions=READ_INCIDENTS,
+    ),
+    _defender(
+        "GET",
+        "/api/machines/{machine_id}/alerts",
+        "List the alerts of a machine, newest first",
+        MachineAlertPage,
+        404,
+        parameters=_MACHINE_PAGE,
+        permissions=READ_INCIDENTS,
     ),
     _graph("GET", "/incidents", "List incidents", shapes.GraphIncidentPage, parameters=_GRAPH_LIST),
     _graph(
