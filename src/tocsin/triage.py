@@ -82,7 +82,7 @@ def update_incident(
     Resolving it resolves its alerts, assigning it assigns them (the portal's rules); opening it again or unassigning
     it leaves them. Raises NotFound, InvalidChange, and Redirected for a husk.
     """
-    live = _changeable(store, tenant_id, incident_id, not_before)
+    live = changeable(store, tenant_id, incident_id, not_before)
     _check(changes)
     header = _with_changes(live.header, changes)
     cascade = _cascade(store, tenant_id, incident_id, changes)
@@ -118,7 +118,7 @@ def update_alert(
     InvalidChange.
     """
     alert = store.get_alert(tenant_id, alert_number)
-    live = _changeable(store, tenant_id, alert.incident_id, not_before)
+    live = changeable(store, tenant_id, alert.incident_id, not_before)
     _check(changes)
     before, rest = decode_alert(alert.document), decode_rest(alert.rest)
     after = _alert_with_changes(before, changes)
@@ -128,7 +128,7 @@ def update_alert(
     change, stamp = counters.next_change(clock)
     detail = _differences(before, after)
     if changes.comment is not UNSET:
-        rest = msgspec.structs.replace(rest, comments=_appended(rest.comments, changes.comment, actor, stamp))
+        rest = msgspec.structs.replace(rest, comments=appended(rest.comments, changes.comment, actor, stamp))
         detail["comment"] = len(changes.comment)
     written = _changed((alert, before, after), change, stamp)
     store.supersede_alerts(tenant_id, [alert], change)
@@ -142,12 +142,13 @@ def update_alert(
     store.save_counters(counters)
 
 
-def _changeable(store: WriteStore, tenant_id: int, incident_id: int, not_before: int) -> LiveIncident:
+def changeable(store: WriteStore, tenant_id: int, incident_id: int, not_before: int) -> LiveIncident:
+    """The current version of an incident that may be changed. Raises NotFound, and Redirected for a husk."""
     live = store.live(tenant_id, incident_id) if 0 < incident_id < 2**63 else None
     if live is None or stamp_of(live.header.last_update_time) < not_before:
         raise NotFound(f"Incident {incident_id} was not found")
     if live.facts.redirect_to:
-        target = _survivor(store, tenant_id, live)
+        target = survivor(store, tenant_id, live)
         raise Redirected(
             f"Incident {incident_id} was merged into incident {target} and cannot be changed; "
             f"change incident {target} instead",
@@ -156,7 +157,7 @@ def _changeable(store: WriteStore, tenant_id: int, incident_id: int, not_before:
     return live
 
 
-def _survivor(store: WriteStore, tenant_id: int, husk: LiveIncident) -> int:
+def survivor(store: WriteStore, tenant_id: int, husk: LiveIncident) -> int:
     """Where the alerts of a husk are now: its target may have been merged since. Targets are older, so it ends."""
     target, found = husk.facts.redirect_to, store.live(tenant_id, husk.facts.redirect_to)
     while found is not None and found.facts.redirect_to:
@@ -173,19 +174,20 @@ def _check(changes: IncidentChanges | AlertChanges) -> None:
         if changes.tags is not UNSET:
             _check_tags(changes.tags)
     if isinstance(changes.assigned_to, str):
-        _check_text("assignedTo", changes.assigned_to, OWNER_CHARACTERS_MAX)
+        check_text("assignedTo", changes.assigned_to, OWNER_CHARACTERS_MAX)
     if changes.comment is not UNSET:
-        _check_text("comment", changes.comment, COMMENT_CHARACTERS_MAX)
+        check_text("comment", changes.comment, COMMENT_CHARACTERS_MAX)
 
 
 def _check_tags(tags: Sequence[str]) -> None:
     if len(tags) > TAGS_MAX:
         raise InvalidChange(f"tags: {len(tags)} are more than the {TAGS_MAX} an incident may have")
     for tag in tags:
-        _check_text("tags", tag, TAG_CHARACTERS_MAX)
+        check_text("tags", tag, TAG_CHARACTERS_MAX)
 
 
-def _check_text(name: str, text: str, characters_max: int) -> None:
+def check_text(name: str, text: str, characters_max: int) -> None:
+    """Raise InvalidChange for a text that cannot be stored as this property."""
     if not text.strip():
         raise InvalidChange(f"{name}: a text without any visible character says nothing")
     if len(text) > characters_max:
@@ -281,10 +283,11 @@ def _write_incident(
 
 
 def _commented(header: IncidentHeader, text: str, actor: str, stamp: int) -> IncidentHeader:
-    return msgspec.structs.replace(header, comments=_appended(header.comments, text, actor, stamp))
+    return msgspec.structs.replace(header, comments=appended(header.comments, text, actor, stamp))
 
 
-def _appended(comments: tuple[CommentDocument, ...], text: str, actor: str, stamp: int) -> tuple[CommentDocument, ...]:
+def appended(comments: tuple[CommentDocument, ...], text: str, actor: str, stamp: int) -> tuple[CommentDocument, ...]:
+    """These comments and one more. Raises InvalidChange where they are too long together."""
     written = sum(len(each.comment) for each in comments)
     if written + len(text) > COMMENTS_CHARACTERS_MAX:
         raise InvalidChange(

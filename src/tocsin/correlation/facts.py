@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tocsin.correlation.evidence import account_of
-from tocsin.correlation.memory import FACTS_MAX, TITLES_MAX, IncidentFacts
+from tocsin.correlation.memory import APART_MAX, FACTS_MAX, TITLES_MAX, IncidentFacts
 from tocsin.correlation.signals import merged_signals
 from tocsin.model import Alert, Classification, Determination, IncidentStatus
 
@@ -41,6 +41,7 @@ def with_alert(facts: IncidentFacts, alert: Alert, new_entities: int) -> Inciden
         _grown(facts.users, _users(alert)),
         facts.titles if alert.title in facts.titles else _grown(facts.titles, (alert.title,), TITLES_MAX),
         facts.signals,
+        facts.apart,
     )
 
 
@@ -72,7 +73,14 @@ def merged(target: IncidentFacts, source: IncidentFacts) -> IncidentFacts:
         _grown(target.users, source.users),
         _grown(target.titles, source.titles, TITLES_MAX),
         merged_signals(target.signals, source.signals),
+        together_apart(target, source),
     )
+
+
+def together_apart(*facts: IncidentFacts) -> tuple[int, ...]:
+    """What must not be merged with the incident that these become; the last taken apart where they are too many."""
+    own = {each.incident_id for each in facts}
+    return tuple(dict.fromkeys([other for each in facts for other in each.apart if other not in own]))[-APART_MAX:]
 
 
 def husk_of(source: IncidentFacts, target_id: int) -> IncidentFacts:

@@ -37,6 +37,8 @@ def merge_obstacle(one: IncidentFacts, other: IncidentFacts, limits: Limits) -> 
     """Why two incidents may not become one, or None where they may. The order of the two does not matter."""
     if IncidentStatus.RESOLVED in (one.status, other.status):
         return "one of the two is resolved"
+    if other.incident_id in one.apart or one.incident_id in other.apart:
+        return "a person took them apart"
     if one.assigned_to and other.assigned_to and one.assigned_to != other.assigned_to:
         return "they are assigned to different people"
     if _differ(_classified(one), _classified(other)):

@@ -17,6 +17,7 @@ POSTINGS_MAX: Final = 8
 SPREAD_MAX: Final = 64
 FACTS_MAX: Final = 50
 TITLES_MAX: Final = 5
+APART_MAX: Final = 500
 
 FULL: Final[tuple[int, ...]] = (-1,)
 """A spread that reached `SPREAD_MAX`: its marks are forgotten, only "many" is known."""
@@ -52,7 +53,7 @@ class IncidentFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `entity_count` counts an entity once for each alert that names it when the incident did not have that
     entity's posting yet, so it may overstate. A husk has `redirect_to` other than 0 and no alerts.
     `severity` is `Severity.rank`. Unset classification and determination may be None, Unknown or NotAvailable.
-    `signals` are what the priority is made of.
+    `signals` are what the priority is made of. `apart` are incidents that a person took from this one (ADR 6).
     """
 
     incident_id: int
@@ -74,6 +75,7 @@ class IncidentFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     users: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
     signals: Signals = Signals()
+    apart: tuple[int, ...] = ()
 
 
 class View(Protocol):

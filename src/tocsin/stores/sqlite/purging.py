@@ -9,6 +9,7 @@ from __future__ import annotations
 import apsw
 
 from tocsin.stores.sqlite.blocks import count_blocks
+from tocsin.stores.sqlite.merged import forget_merged
 
 
 class Purge:
@@ -39,6 +40,7 @@ class Purge:
             self._run("DELETE FROM incident WHERE tenant_id = ? AND change = ?", tenant_id, change)
             count_blocks(self._connection, tenant_id, new=(), gone=(change,))
             self._run("DELETE FROM incident_document WHERE document_id = ?", document_id)
+            forget_merged(self._connection, tenant_id, incident_id)
             self._run("INSERT INTO incident_orphaned VALUES (?, ?)", tenant_id, incident_id)
             self._note_removal(tenant_id, incident_id, now)
         return len(rows)

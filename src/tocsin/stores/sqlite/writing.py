@@ -21,6 +21,7 @@ from tocsin.stores.codes import encode_enum
 from tocsin.stores.sqlite.alerts import INSERT_SEARCH, search_row
 from tocsin.stores.sqlite.blocks import count_blocks
 from tocsin.stores.sqlite.entities import EntityMemories
+from tocsin.stores.sqlite.merged import keep_merged
 
 LIVE_CACHE_MAX: Final = 10_000
 REFUSED_REMEMBERED_MAX: Final = 10_000
@@ -208,9 +209,19 @@ class WriteStore:
         self._live[tenant_id, incident.incident_id] = incident
 
     def write_versions(self, tenant_id: int, versions: Sequence[tuple[LiveIncident, int, int]]) -> None:
-        """Write new versions, each as (incident with its new change, the change replaced or 0, last_update ticks)."""
+        """Write new versions, each as (incident with its new change, the change replaced or 0, last_update ticks).
+
+        Of one that becomes a husk it is kept what it was; its alerts must have been superseded before.
+        """
         replaced = [(tenant_id, before, incident.change) for incident, before, _ in versions if before]
         run = self.connection.executemany
+        husks = [
+            (incident.incident_id, incident.change, incident.header.redirect_incident_id)
+            for incident, before, _ in versions
+            if before and incident.header.redirect_incident_id is not None
+        ]
+        if husks:
+            keep_merged(self.connection, tenant_id, husks)
         if replaced:
             run(_SUPERSEDE, replaced)
             run("DELETE FROM incident WHERE tenant_id = ? AND change = ?", [each[:2] for each in replaced])
