@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tocsin.cli.screen import moment, moment_of, plain, severity_text
+from tocsin.cli.screen import counted, moment, moment_of, plain, severity_text
 from tocsin.cli.session import Reading
 from tocsin.correlation.engine import Link, Merge
 from tocsin.correlation.explain import explain
@@ -116,8 +116,8 @@ def _status(header: IncidentHeader) -> str:
 def _alert_tree(found: Shown, links: Links | None) -> Tree:
     public_ids = {_number(alert.alert_id): alert.alert_id for alert in found.alerts}
     names = names_by_id(found.alerts)
-    count = "1 alert" if len(found.alerts) == 1 else f"{len(found.alerts)} alerts, in the order in which they came"
-    tree = Tree(Text(count, style="bold"))
+    order = ", in the order in which they came" if len(found.alerts) > 1 else ""
+    tree = Tree(Text(counted(len(found.alerts), "alert") + order, style="bold"))
     for alert in found.alerts:
         number = _number(alert.alert_id)
         sensor = _SENSORS.get(alert.alert_id[:2], alert.service_source)

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from soundness import assert_sound
 
 from house import Bench, HandClock, native, shared_url
-from reliability.soundness import assert_sound
 from tocsin.correlation.guards import Limits
 from tocsin.documents import IncidentHeader, decode_alert, decode_header
 from tocsin.errors import InvalidChange, NotFound, Redirected
