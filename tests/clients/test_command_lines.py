@@ -24,7 +24,8 @@ class Tools:
     """The two tools, signed in as the same application."""
 
     def __init__(self, server: ServerProcess, folder: Path, environment: dict[str, str]) -> None:
-        self.who, self._environment = server.who, {**environment, "HOME": str(folder)}
+        self.who = server.who
+        self._environment: dict[str, Any] = {**environment, "HOME": str(folder)}
         self._profile, self._ini = folder / "config.toml", folder / "check.ini"
         self._profile.write_text(
             '[microsoft]\ndefault_profile = "here"\n[microsoft.profiles.here]\nauth = "client-secret"\n'
