@@ -206,7 +206,7 @@ def test_items_of_a_list_are_no_nodes() -> None:
         ("a/b/c", "The path 'a/b/c'"),
         ("$it", "The path '$it'"),
         ("@p", "The path '@p'"),
-        ("a/any(x:x/b eq 1)", "The path 'a/any(x:x/b eq 1)'"),
+        ("a/all(x:x/b eq 1)", "The path 'a/all(x:x/b eq 1)'"),
         ("a has x.Y'b'", "The operator 'has'"),
         ('{"a":1}', "An object"),
     ],

@@ -244,3 +244,24 @@ def test_stamps_of_one_commit_differ_and_order_the_list(client: Client) -> None:
     client.ingest(native(1), native(2))
     stamps = [incident["lastUpdateTime"] for incident in client.get("/api/incidents").json()["value"]]
     assert stamps == [format_ticks(START + 1), format_ticks(START)]
+
+
+def test_incidents_are_filtered_by_tag(client: Client) -> None:
+    client.ingest(native(1), native(2), native(3))
+    writer = {"authorization": f"Bearer {client.token_for('writer', Permission.READ_WRITE)}"}
+    for incident_id, tags in ((1, ["vip", "o'hare"]), (3, ["vipers"])):
+        answer = client.http.patch(f"/api/incidents/{incident_id}", json={"tags": tags}, headers=writer)
+        assert answer.status_code == 200
+    assert ids(client.get("/api/incidents?$filter=tags/any(t:t eq 'vip')")) == [1]
+    assert ids(client.get("/api/incidents?$filter=tags/any(tag: 'o''hare' eq tag)")) == [1]
+    assert ids(client.get("/api/incidents?$filter=not tags/any(t:t eq 'vip') and severity eq 'Medium'")) == [3, 2]
+    assert ids(client.get("/api/incidents?$filter=tags/any(t:t eq 'none')")) == []
+    for refused in (
+        "tags/any()",
+        "tags/any(t:t ne 'x')",
+        "comments/any(c:c eq 'x')",
+        "tags/all(t:t eq 'x')",
+        "tags/any(t:u eq 'x')",
+    ):
+        answer = client.get(f"/api/incidents?$filter={refused}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ODataError"), refused

@@ -589,3 +589,15 @@ def test_paths_that_are_not_there_are_answered_as_graph_does(client: Client, pat
     answer = client.get(path)
     assert answer.status_code == 404
     assert "innerError" in answer.json()["error"]
+
+
+def test_incidents_are_filtered_by_custom_tag(client: Client) -> None:
+    client.ingest(native(1), native(2))
+    token = client.token_for("tagger", Permission.READ_WRITE)
+    headers = {"authorization": f"Bearer {token}"}
+    assert (
+        client.http.patch("/v1.0/security/incidents/1", json={"customTags": ["vip"]}, headers=headers).status_code
+        == 200
+    )
+    answer = client.http.get("/v1.0/security/incidents?$filter=customTags/any(t:t eq 'vip')", headers=headers)
+    assert [each["id"] for each in answer.json()["value"]] == ["1"]

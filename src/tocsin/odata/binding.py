@@ -14,6 +14,7 @@ from tocsin.odata.expression import (
     Compare,
     Constant,
     Expression,
+    HasTag,
     Not,
     OneOf,
     Operator,
@@ -25,6 +26,7 @@ from tocsin.odata.expression import (
 from tocsin.odata.fields import Kind, Properties, Property
 from tocsin.odata.parser import parse_syntax
 from tocsin.odata.syntax import (
+    AnyOf,
     Call,
     Collection,
     Comparison,
@@ -93,6 +95,8 @@ class _Binder:
                 return self._membership(node)
             case Call():
                 return self._text_match(node)
+            case AnyOf():
+                return self._has_tag(node)
             case Literal(value=bool(value)):
                 return Constant(value)
             case Literal() | Name() | Collection() | Other():
@@ -106,7 +110,7 @@ class _Binder:
                 return self._property(node).type_name
             case Literal(type_name):
                 return type_name
-            case Comparison() | Junction() | Negation() | Membership() | Call():
+            case Comparison() | Junction() | Negation() | Membership() | Call() | AnyOf():
                 return _BOOLEAN
             case Collection() | Other():
                 raise self._not_offered(node)
@@ -120,8 +124,21 @@ class _Binder:
             raise InvalidQuery(f"The property '{name.name}' cannot be used in the $filter query option.")
         raise unknown_property(name.name, self._properties)
 
-    def _not_offered(self, node: Literal | Name | Collection | Other) -> InvalidQuery:
-        what = node.what if isinstance(node, Other) else "A collection outside the operator 'in'"
+    def _has_tag(self, node: AnyOf) -> Expression:
+        """`tags/any(t: t eq 'x')`, the one thing that can be asked of a collection."""
+        match node.body:
+            case Comparison("eq", Name(variable), Literal(value=str(tag))) if variable == node.variable:
+                pass
+            case Comparison("eq", Literal(value=str(tag)), Name(variable)) if variable == node.variable:
+                pass
+            case _:
+                raise self._not_offered(node)
+        if node.name != self._properties.tags:
+            raise self._not_offered(node)
+        return HasTag(tag)
+
+    def _not_offered(self, node: Literal | Name | Collection | AnyOf | Other) -> InvalidQuery:
+        what = node.what if isinstance(node, Other | AnyOf) else "A collection outside the operator 'in'"
         return InvalidQuery(f"{what} is not supported here, at position {node.position} in '{self._text}'.")
 
     # Logic

@@ -81,6 +81,12 @@ class TextMatch(msgspec.Struct, frozen=True):
     text: str
 
 
+class HasTag(msgspec.Struct, frozen=True):
+    """The incident carries this very tag."""
+
+    tag: str
+
+
 class And(msgspec.Struct, frozen=True):
     """All of two or more terms."""
 
@@ -99,4 +105,4 @@ class Not(msgspec.Struct, frozen=True):
     term: Expression
 
 
-Expression: TypeAlias = Constant | Compare | OneOf | TextMatch | And | Or | Not
+Expression: TypeAlias = Constant | Compare | OneOf | TextMatch | HasTag | And | Or | Not

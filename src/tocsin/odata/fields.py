@@ -42,11 +42,12 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
     """All of one resource. `type_name` is what messages call it; `unfilterable` are names that answers have
-    and filters may not use."""
+    and filters may not use, but for `tags`, the name of the list that `any` may ask for a tag."""
 
     type_name: str
     by_name: Mapping[str, Property]
     unfilterable: frozenset[str] = frozenset()
+    tags: str = ""
 
     def named(self, field: Field) -> Property:
         """The property of a field. KeyError where this resource does not offer it."""

@@ -114,6 +114,7 @@ def _options(
         properties=Properties(
             type_name=f"microsoft.graph.security.{type_name}",
             by_name=declared,
+            tags="customTags" if "customTags" in others else "",
             unfilterable=others - declared.keys(),
         ),
         offered=frozenset(

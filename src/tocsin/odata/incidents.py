@@ -52,6 +52,7 @@ INCIDENT_PROPERTIES: Final = Properties(
             Property(name="incidentId", field=Field.INCIDENT_ID, kind=Kind.NUMBER, type_name="Edm.Int64"),
         )
     ),
+    tags="tags",
     unfilterable=frozenset(
         {"incidentUri", "redirectIncidentId", "incidentName", "tags", "comments", "alerts", "entities"}
     ),

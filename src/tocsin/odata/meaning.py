@@ -18,6 +18,7 @@ from tocsin.odata.expression import (
     Constant,
     Expression,
     Field,
+    HasTag,
     Not,
     OneOf,
     Operator,
@@ -47,6 +48,13 @@ class Row(Protocol):
     def determination(self) -> Determination: ...
     @property
     def assigned_to(self) -> str | None: ...
+
+
+class TaggedRow(Row, Protocol):
+    """An incident with its tags."""
+
+    @property
+    def tags(self) -> tuple[str, ...]: ...
 
 
 class AlertRow(Row, Protocol):
@@ -111,6 +119,8 @@ def _evaluate(expression: Expression, row: Row) -> bool | None:
             return _READ[field](row) in values
         case TextMatch(field, function, text):
             return _text_match(_READ[field](row), function, text)
+        case HasTag(tag):
+            return tag in cast("TaggedRow", row).tags
         case And(terms):
             return _all([_evaluate(term, row) for term in terms])
         case Or(terms):

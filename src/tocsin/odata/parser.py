@@ -13,6 +13,7 @@ from tocsin.errors import InvalidQuery
 from tocsin.odata.lexer import Token, stray_character, tokenise
 from tocsin.odata.literals import read_json_string, read_number, read_prefixed, read_string
 from tocsin.odata.syntax import (
+    AnyOf,
     Call,
     Collection,
     Comparison,
@@ -87,6 +88,7 @@ class _Parser:
         self._index = 0
         self._next = self._tokens[0]
         self._depth = 0
+        self._any: tuple[str, Node] | None = None  # the lambda that was read last
         self._nodes = 0
         self._json = 0
 
@@ -328,11 +330,17 @@ class _Parser:
             self._syntax_error(first.end)
         if not self._at("/"):
             return node
-        more = True
+        more, segments = True, 0
+        self._any = None
         while more and self._accept("/"):
             more = self._segment()
+            segments += 1
         end = self._tokens[self._index - 1].end
-        return Other(f"The path '{self._text[first.start : end]}'", first.start)
+        what = f"The path '{self._text[first.start : end]}'"
+        if segments == 1 and self._any is not None and isinstance(node, Name):
+            variable, body = self._any
+            return AnyOf(first.text, variable, body, what, first.start)
+        return Other(what, first.start)
 
     def _segment(self) -> bool:
         """Take what follows a slash; True where another slash may follow."""
@@ -383,9 +391,10 @@ class _Parser:
         if not self._accept(":"):
             self._syntax_error(self._next.start)
         self._enter()
-        self._expression(0)
+        body = self._expression(0)
         self._depth -= 1
         self._close(")", "operator")
+        self._any = (variable.text, body) if name == "any" else None
 
     def _call(self, name: Token) -> Node:
         self._take()

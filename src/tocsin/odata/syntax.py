@@ -83,4 +83,14 @@ class Other(msgspec.Struct, frozen=True):
     position: int
 
 
-Node: TypeAlias = Literal | Name | Call | Comparison | Membership | Junction | Negation | Collection | Other
+class AnyOf(msgspec.Struct, frozen=True):
+    """`name/any(variable: body)`. `what` begins a sentence, for where it is not offered."""
+
+    name: str
+    variable: str
+    body: Node
+    what: str
+    position: int
+
+
+Node: TypeAlias = Literal | Name | Call | Comparison | Membership | Junction | Negation | Collection | AnyOf | Other

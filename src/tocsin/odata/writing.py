@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, assert_never
 
-from tocsin.odata.expression import And, Compare, Constant, Expression, Not, OneOf, Or, TextMatch, Value
+from tocsin.odata.expression import And, Compare, Constant, Expression, HasTag, Not, OneOf, Or, TextMatch, Value
 from tocsin.odata.fields import Kind, Properties, Property
 from tocsin.ticks import SECOND, format_ticks
 
@@ -28,6 +28,8 @@ def write_filter(expression: Expression, properties: Properties) -> str:
             return f"{prop.name} in ({','.join(_literal(prop, value) for value in values)})"
         case TextMatch(field, function, text):
             return f"{function}({properties.named(field).name},{_quoted(text)})"
+        case HasTag(tag):
+            return f"{properties.tags}/any(t:t eq {_quoted(tag)})"
         case And(terms):
             return " and ".join(_term(term, properties) for term in terms)
         case Or(terms):

@@ -18,6 +18,7 @@ from tocsin.odata.expression import (
     Constant,
     Expression,
     Field,
+    HasTag,
     Not,
     OneOf,
     Operator,
@@ -131,6 +132,13 @@ def _text(expression: Expression, parameters: list[Parameter]) -> str:
             return _one_of(expression, parameters)
         case TextMatch():
             return _text_match(expression, parameters)
+        case HasTag(tag):
+            # Named so that `document_id` is that of the row outside. A header is JSON text in a blob.
+            parameters.append(tag)
+            return (
+                "EXISTS (SELECT 1 FROM (SELECT document_id AS tagged, header FROM incident_document), "
+                "json_each(CAST(header AS TEXT), '$.tags') AS tag WHERE tagged = document_id AND tag.value = ?)"
+            )
         case And(terms):
             return "(" + " AND ".join([_text(term, parameters) for term in terms]) + ")"
         case Or(terms):
