@@ -103,6 +103,7 @@ def apply_deliveries(
     for tenant_id, indexes in by_tenant.items():
         counters = store.counters(tenant_id)
         batch = _Batch(store, counters, clock, limits, cutoff(counters.retention_days))
+        batch.look_up([deliveries[index] for index in indexes])
         kept = [batch.take(deliveries[index]) for index in indexes]
         batch.write()
         store.save_counters(counters)
@@ -149,29 +150,38 @@ class _Batch:
         self._watch = Watch(view, self._correlator, moments=True)
         self._placed: dict[int, _Placed] = {}
         self._ids: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+        self._evidence: dict[tuple[str, str], tuple[Evidence, ...]] = {}
         self._redirects: dict[int, int] = {}
         self._changes: dict[int, tuple[int, int]] = {}
+
+    def look_up(self, deliveries: Sequence[Delivery]) -> None:
+        """Ask the store once for all that placing these deliveries needs: each question costs a turn at the GIL."""
+        alerts: dict[str, dict[str, Alert]] = defaultdict(dict)
+        for delivery in deliveries:
+            for line in delivery.lines:
+                if line.alert is not None:
+                    alerts[delivery.sender].setdefault(line.alert.identity, line.alert)
+        wanted: list[int] = []
+        for sender, asked in alerts.items():
+            known = self._ids[sender] = self._store.find_known(self._tenant_id, sender, list(asked))
+            for identity, alert in asked.items():
+                if identity not in known:
+                    keys = self._evidence[sender, identity] = self._correlator.keys_of(alert)
+                    wanted.extend([each.key for each in keys])
+                    wanted.extend(self._watch.keys_of(keys))
+        self._store.entities.load(self._tenant_id, wanted)
 
     def take(self, delivery: Delivery) -> list[LineResult | tuple[Line, Result]]:
         """Place the new alerts of a delivery; what is answered only after the changes are numbered comes as a pair."""
         known = self._ids[delivery.sender]
-        asked = [line.alert.identity for line in delivery.lines if line.alert is not None]
-        if unknown := [identity for identity in dict.fromkeys(asked) if identity not in known]:
-            known.update(self._store.find_known(self._tenant_id, delivery.sender, unknown))
-        fresh: dict[str, tuple[Evidence, ...]] = {}
-        for line in delivery.lines:
-            if line.alert is not None and line.alert.identity not in known and line.alert.identity not in fresh:
-                fresh[line.alert.identity] = self._correlator.keys_of(line.alert)
-        wanted = [each.key for keys in fresh.values() for each in keys]
-        wanted += [key for keys in fresh.values() for key in self._watch.keys_of(keys)]
-        self._store.entities.load(self._tenant_id, wanted)
         refused = iter(self._keep_refused(delivery))
         answers: list[LineResult | tuple[Line, Result]] = []
         for line in delivery.lines:
             if line.alert is not None:
                 duplicate = line.alert.identity in known
                 if not duplicate:
-                    known[line.alert.identity] = self._place(delivery.sender, line.alert, fresh[line.alert.identity])
+                    evidence = self._evidence[delivery.sender, line.alert.identity]
+                    known[line.alert.identity] = self._place(delivery.sender, line.alert, evidence)
                 answers.append((line, Result.DUPLICATE if duplicate else Result.CREATED))
             elif line.reason:
                 refused_id = next(refused)
