@@ -85,4 +85,4 @@ class Service:
 
     def spend(self, principal: Principal, operation: Operation) -> Allowed:
         """Count a call of an operation against the caller's quota and say what is left. Raises QuotaExceeded."""
-        return self._quotas.spend((principal.tenant_id, principal.app_id, operation), time.monotonic_ns() // 100)
+        return self._quotas.spend((principal.tenant_id, principal.caller, operation), time.monotonic_ns() // 100)

@@ -465,7 +465,7 @@ PERMITTED = {
 }
 
 
-@pytest.mark.parametrize("permission", Permission)
+@pytest.mark.parametrize("permission", PERMITTED)
 def test_each_permission_opens_what_it_names(client: Client, permission: Permission) -> None:
     client.ingest(native(1))
     headers = {"authorization": f"Bearer {client.token_for('app', permission)}"}

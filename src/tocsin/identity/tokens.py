@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tocsin.access import Permission, Principal
+from tocsin.access import APPLICATION_PERMISSIONS, Permission, Principal
 from tocsin.errors import NotFound, Unauthenticated
 from tocsin.identity.credentials import (
     CREDENTIAL_BYTES_MAX,
@@ -37,7 +37,7 @@ LIFE_SECONDS_MAX: Final = 24 * 3600
 
 CACHED_MAX: Final = 4096
 
-_PERMISSIONS: Final = {permission.value: permission for permission in Permission}
+_PERMISSIONS: Final = {permission.value: permission for permission in APPLICATION_PERMISSIONS}
 
 
 class IssuedToken(msgspec.Struct, frozen=True):

@@ -108,7 +108,7 @@ def caller(service: Service, request: Request, *any_of: Permission) -> Principal
 def _walk(service: Service, principal: Principal, query_string: bytes, page_size: int | None) -> Walk:
     """The walk that a list request begins or goes on with. Raises InvalidQuery."""
     query = parse_options(query_string, INCIDENT_OPTIONS)
-    walker = Walker(principal.tenant_id, principal.app_id, RESOURCE)
+    walker = Walker(principal.tenant_id, principal.caller, RESOURCE)
     not_before = service.not_before(service.tenant(principal.tenant_id))
     if "$skiptoken" in query.passed_on:
         walk = service.walks.resume(walker, query, INCIDENT_OPTIONS, not_before=not_before)
@@ -126,7 +126,7 @@ def _walk(service: Service, principal: Principal, query_string: bytes, page_size
 
 def actor_of(principal: Principal) -> str:
     """Who did it, for people and for the change log: names may be given again, ids are not."""
-    return f"{principal.name} ({principal.app_id})"
+    return f"{principal.name} ({principal.user_id or principal.app_id})"
 
 
 async def change_incident(

@@ -114,7 +114,7 @@ class GraphLists:
         """Read the query of a list: it begins a walk, or goes on with one. Raises InvalidQuery."""
         query_string = request.scope["query_string"]
         query = parse_options(query_string, offer.options)
-        walker = Walker(asked.tenant.tenant_id, asked.principal.app_id, resource)
+        walker = Walker(asked.tenant.tenant_id, asked.principal.caller, resource)
         token = query.passed_on.get("$deltatoken")
         if token is not None and (resource != CHANGES or query.skip or query.order_by is not None):
             raise InvalidQuery("A $deltatoken is for incidents/delta alone, which has its own order and no $skip.")

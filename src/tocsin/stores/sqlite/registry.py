@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 import msgspec
 
-from tocsin.access import Permission
+from tocsin.access import APPLICATION_PERMISSIONS, Permission
 from tocsin.errors import InvalidInput, NotFound, StorageFull, Unavailable
 from tocsin.identity.people import (
     Application,
@@ -202,7 +202,7 @@ def _application(row: tuple[apsw.SQLiteValue, ...]) -> Application:
     values = dict[str, object](zip(Application.__struct_fields__, row, strict=True))
     held = msgspec.json.decode(str(values["permissions"]), type=list[str])
     # A name that this version does not know gives nothing, rather than making the application unreadable.
-    values["permissions"] = [name for name in held if name in set(Permission)]
+    values["permissions"] = [name for name in held if name in APPLICATION_PERMISSIONS]
     return msgspec.convert(values, Application)
 
 
