@@ -21,6 +21,7 @@ from tocsin.documents import AlertDocument, IncidentHeader, decode_alert, decode
 from tocsin.identity.people import Tenant
 from tocsin.involved import machines_of, names_by_id, people_of
 from tocsin.model import IncidentStatus
+from tocsin.narrative import narrate
 from tocsin.senders import REGISTRY
 from tocsin.stores.sqlite.reading import IncidentRow, LogRow
 
@@ -75,6 +76,10 @@ def incident_view(found: Shown, tenant: Tenant, url: str, links: Links | None) -
 def tell(found: Shown, links: Links | None, log: Sequence[LogRow]) -> Iterator[RenderableType]:
     """Everything worth printing, part by part. Without links no reasons are given."""
     yield _facts(found)
+    told = narrate(found.alerts)
+    if told is not None:
+        yield ""
+        yield plain(told.text)
     if found.alerts:
         yield ""
         yield _alert_tree(found, links)

@@ -25,9 +25,9 @@ def incident_title(facts: IncidentFacts) -> str:
     if len(facts.titles) == 1 and title:
         return title[: TITLE_MAX - len(extent)] + extent
     if len(facts.categories) <= 1:
-        category = _words(facts.categories[0]) if facts.categories else "Security"
+        category = category_words(facts.categories[0]) if facts.categories else "Security"
         return f"{category} incident{extent}{_reporters(facts)}"[:TITLE_MAX]
-    named = [_words(category) for category in facts.categories[:_CATEGORIES_NAMED_MAX]]
+    named = [category_words(category) for category in facts.categories[:_CATEGORIES_NAMED_MAX]]
     unnamed = len(facts.categories) - len(named)
     if unnamed:
         named.append(f"{unnamed} more")
@@ -51,6 +51,6 @@ def _counted(things: tuple[str, ...], noun: str) -> str:
     return f"{'more than ' if len(things) >= FACTS_MAX else ''}{len(things)} {noun}s"
 
 
-def _words(category: str) -> str:
+def category_words(category: str) -> str:
     """`InitialAccess` is `Initial access`."""
     return _WORD.sub(" ", category).capitalize()

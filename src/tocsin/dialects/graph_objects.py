@@ -126,7 +126,9 @@ class Speaking(msgspec.Struct, frozen=True):
     all_members: bool
 
 
-def incident_object(speaking: Speaking, incident_id: int, header: bytes, urgency: Priority | None = None) -> bytes:
+def incident_object(
+    speaking: Speaking, incident_id: int, header: bytes, urgency: Priority | None = None, summary: str | None = None
+) -> bytes:
     """One incident without its alerts, from its stored header; a priority that is not known is null."""
     stored = decode_header(header)
     target = stored.redirect_incident_id
@@ -145,6 +147,7 @@ def incident_object(speaking: Speaking, incident_id: int, header: bytes, urgency
             determination=names.DETERMINATIONS[stored.determination],
             severity=names.SEVERITIES[stored.severity],
             custom_tags=stored.tags,
+            summary=summary,
             priority_score=None if urgency is None else urgency.score,
             comments=_comments(stored.comments),
         )

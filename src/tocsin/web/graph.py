@@ -103,7 +103,7 @@ class _Incidents:
     def _shown(self, asked: Asked, incident_id: int, shape: Shape) -> Response:
         with self._service.reader.snapshot():
             row = self._row(asked, incident_id)
-            shown = self._reading.incident(asked.speaking, asked.scope, row, shape)
+            shown = self._reading.incident(asked.speaking, asked.scope, row, shape, narrated=True)
         body = graph.single(asked.exchange.context("security/incidents"), shown)
         return Response(body, headers=asked.headers)
 

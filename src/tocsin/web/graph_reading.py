@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from tocsin import narrative
 from tocsin.access import Scope
 from tocsin.correlation.priority import priority_of
 from tocsin.dialects import graph_objects
 from tocsin.dialects.graph_objects import Speaking
+from tocsin.documents import decode_alert
 from tocsin.odata.shaping import Shape
 from tocsin.service import Service
 from tocsin.stores.sqlite.alerts import AlertVersion
@@ -28,17 +30,28 @@ class GraphReading:
         self._alerts: dict[tuple[Speaking, int, int], bytes] = {}
         self._cached_bytes = 0
 
-    def incident(self, speaking: Speaking, scope: Scope, row: IncidentRow, shape: Shape) -> bytes:
-        """One incident, with its alerts where they are expanded."""
+    def incident(
+        self, speaking: Speaking, scope: Scope, row: IncidentRow, shape: Shape, *, narrated: bool = False
+    ) -> bytes:
+        """One incident, with its alerts where they are expanded. A summary is made of the alerts where it is
+        `narrated`, which costs reading them; without it the property is null."""
         reader = self._service.reader
         urgency = priority_of(reader.facts(row))
-        made = graph_objects.incident_object(speaking, row.incident_id, reader.header(row), urgency)
+        summary = self._summary(scope, row) if narrated and (shape.select is None or "summary" in shape.select) else None
+        made = graph_objects.incident_object(speaking, row.incident_id, reader.header(row), urgency, summary)
         made = graph_objects.selected(made, shape.select)
         if "alerts" not in shape.expanded:
             return made
         chosen = shape.expanded["alerts"]
         versions = self._service.alerts.alerts_of(scope, row.incident_id, row.change)
         return graph_objects.with_alerts(made, [self.alert(speaking, version, chosen) for version in versions])
+
+    def _summary(self, scope: Scope, row: IncidentRow) -> str | None:
+        alerts = self._service.alerts
+        versions = alerts.alerts_of(scope, row.incident_id, row.change)
+        documents = [decode_alert(alerts.document(version)[0]) for version in versions[: narrative.ALERTS_MAX]]
+        told = narrative.narrate(documents, len(versions))
+        return None if told is None else told.text
 
     def alert(self, speaking: Speaking, version: AlertVersion, chosen: frozenset[str] | None) -> bytes:
         """One alert that was found within the caller's scope."""

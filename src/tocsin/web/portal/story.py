@@ -15,6 +15,7 @@ from tocsin.correlation.engine import Link, Merge
 from tocsin.correlation.explain import Phrase, phrases
 from tocsin.documents import AlertDocument
 from tocsin.involved import names_by_id
+from tocsin.narrative import Narrative, narrate
 from tocsin.senders import REGISTRY
 from tocsin.stores.sqlite.reading import LogRow
 from tocsin.ticks import parse_ticks
@@ -110,6 +111,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[tuple[str, tuple[ThingCount, ...]], ...]
     techniques: tuple[tuple[str, int], ...]
     drawing: Drawing | None
+    narrative: Narrative | None
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -157,6 +159,7 @@ def tell(
         groups=tuple((group, tuple(things)) for group, things in count_things(each.things for each in read)),
         techniques=tuple(sorted(techniques.items(), key=lambda pair: -pair[1])),
         drawing=draw([Told(each.document.title, each.document.severity, each.things) for each in read]),
+        narrative=narrate(documents),
     )
 
 
