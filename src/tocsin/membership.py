@@ -19,6 +19,7 @@ from tocsin.documents import IncidentHeader, move_alert, stamp_of
 from tocsin.errors import InvalidChange, NotFound
 from tocsin.model import IncidentStatus, Severity
 from tocsin.recall import recalled
+from tocsin.stores.sqlite.feedback import learn
 from tocsin.stores.sqlite.writing import LiveIncident, LogEntry, NewAlert, WriteStore
 from tocsin.ticks import format_ticks
 from tocsin.triage import COMMENT_CHARACTERS_MAX, appended, changeable, check_text, survivor
@@ -140,6 +141,7 @@ class Regrouping:
             before = self.lives.get(incident_id)
             versions.append((version, 0 if before is None else before.change, stamp))
         store.write_versions(tenant_id, versions)
+        learn(store.connection, tenant_id, [version.facts for version, _, _ in versions])
         store.write_log(tenant_id, self._log(changes, target, action, detail))
         self._repost({alert.alert_number for alert, _ in moved}, groups)
         store.save_counters(self._counters)

@@ -20,6 +20,7 @@ from tocsin.retention import Housekeeping, cutoff
 from tocsin.search import Search
 from tocsin.stores.sqlite.alerts import AlertStore
 from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, open_writer
+from tocsin.stores.sqlite.feedback import Feedback
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.registry import Registry
 from tocsin.stores.sqlite.writing import WriteStore
@@ -46,6 +47,7 @@ class Service:
         self.registry = Registry(open_reader(path))
         reading = open_reader(path)
         self.reader, self.alerts = ReadStore(reading), AlertStore(reading)
+        self.feedback = Feedback(reading)
         self.search = Search(self.reader)
         self.walks = Walks(load_walk_key(settings.data_dir), settings.superseded_minutes * MINUTE)
         self.tokens = Tokens(self.keys, self.names, self.registry, settings.token_minutes)

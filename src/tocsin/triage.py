@@ -29,6 +29,7 @@ from tocsin.documents import (
 )
 from tocsin.errors import InvalidChange, NotFound, Redirected
 from tocsin.model import AlertStatus, Classification, Determination, IncidentStatus
+from tocsin.stores.sqlite.feedback import learn
 from tocsin.stores.sqlite.writing import Counters, LiveIncident, LogEntry, NewAlert, WriteStore
 from tocsin.ticks import format_ticks
 
@@ -97,7 +98,8 @@ def update_incident(
         store.supersede_alerts(tenant_id, [alert for alert, _, _ in cascade], change)
         store.write_alerts(tenant_id, [_changed(each, change, stamp) for each in cascade])
         detail["alerts"] = [alert.alert_number for alert, _, _ in cascade]
-    _write_incident(store, counters, live, header, (change, stamp))
+    if learnt := _write_incident(store, counters, live, header, (change, stamp)):
+        detail["benignFindings"] = learnt
     store.write_log(tenant_id, [LogEntry(change, stamp, incident_id, actor, "updated", _text(detail))])
     store.save_counters(counters)
 
@@ -267,8 +269,11 @@ def _all_resolved(store: WriteStore, tenant_id: int, incident_id: int) -> bool:
 
 def _write_incident(
     store: WriteStore, counters: Counters, live: LiveIncident, header: IncidentHeader, at: tuple[int, int]
-) -> None:
-    """Write the new version; what people set stands in the facts too, because the guards of correlation read it."""
+) -> int:
+    """Write the new version; what people set stands in the facts too, because the guards of correlation read it.
+
+    Gives how many findings a closing as benign makes less urgent elsewhere.
+    """
     change, stamp = at
     header = msgspec.structs.replace(header, last_update_time=format_ticks(stamp))
     facts: IncidentFacts = msgspec.structs.replace(
@@ -280,6 +285,7 @@ def _write_incident(
     )
     version = LiveIncident(live.incident_id, change, live.created, header, facts)
     store.write_versions(counters.tenant_id, [(version, live.change, stamp)])
+    return learn(store.connection, counters.tenant_id, [facts])
 
 
 def _commented(header: IncidentHeader, text: str, actor: str, stamp: int) -> IncidentHeader:

@@ -17,6 +17,7 @@ from tocsin.config import Settings, read_settings
 from tocsin.identity.people import Tenant
 from tocsin.retention import cutoff
 from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, open_side_writer, open_writer
+from tocsin.stores.sqlite.feedback import Feedback
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.registry import DEFAULT_TENANT, Registry
 
@@ -50,6 +51,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     settings: Settings
     store: ReadStore
+    feedback: Feedback
     registry: Registry
     tenant: Tenant
 
@@ -71,7 +73,7 @@ def reading(context: typer.Context, tenant: str) -> Iterator[Reading]:
     connection = open_reader(settings.data_dir / DATABASE_NAME)
     try:
         registry = Registry(connection)
-        yield Reading(settings, ReadStore(connection), registry, registry.get_tenant(tenant))
+        yield Reading(settings, ReadStore(connection), Feedback(connection), registry, registry.get_tenant(tenant))
     finally:
         connection.close()
 

@@ -15,7 +15,7 @@ from tocsin.cli.screen import counted, moment, moment_of, plain, severity_text
 from tocsin.cli.session import Reading
 from tocsin.correlation.engine import Link, Merge
 from tocsin.correlation.explain import explain
-from tocsin.correlation.priority import Priority, priority_of
+from tocsin.correlation.priority import Priority
 from tocsin.dialects import defender
 from tocsin.documents import AlertDocument, IncidentHeader, decode_alert, decode_header
 from tocsin.identity.people import Tenant
@@ -56,7 +56,7 @@ def load_incident(reading: Reading, row: IncidentRow) -> Shown:
     """Read the documents of a row."""
     raw_header, raw_alerts = reading.store.header(row), reading.store.alerts(reading.scope, row)
     alerts = tuple(decode_alert(raw) for raw in raw_alerts)
-    urgency = priority_of(reading.store.facts(row))
+    urgency = reading.feedback.priority(reading.scope, reading.store.facts(row))
     return Shown(row, decode_header(raw_header), raw_header, urgency, alerts, tuple(raw_alerts))
 
 

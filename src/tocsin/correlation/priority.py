@@ -85,9 +85,9 @@ def priority(facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None 
     return Priority(round(100 * (1 - exp(-max(0.0, points) / SCALE))), points, tuple(terms))
 
 
-def priority_of(facts: IncidentFacts) -> Priority | None:
+def priority_of(facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None = None) -> Priority | None:
     """The priority to show; None for a husk, and for an incident of before findings were kept."""
-    return priority(facts) if facts.signals.findings and not facts.redirect_to else None
+    return priority(facts, benign) if facts.signals.findings and not facts.redirect_to else None
 
 
 def severity_points(finding: Finding) -> float:

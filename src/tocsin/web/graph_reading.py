@@ -10,7 +10,6 @@ from typing import Final
 
 from tocsin import narrative
 from tocsin.access import Scope
-from tocsin.correlation.priority import priority_of
 from tocsin.dialects import graph_objects
 from tocsin.dialects.graph_objects import Speaking
 from tocsin.documents import decode_alert
@@ -36,8 +35,9 @@ class GraphReading:
         """One incident, with its alerts where they are expanded. A summary is made of the alerts where it is
         `narrated`, which costs reading them; without it the property is null."""
         reader = self._service.reader
-        urgency = priority_of(reader.facts(row))
-        summary = self._summary(scope, row) if narrated and (shape.select is None or "summary" in shape.select) else None
+        urgency = self._service.feedback.priority(scope, reader.facts(row))
+        wanted = narrated and (shape.select is None or "summary" in shape.select)
+        summary = self._summary(scope, row) if wanted else None
         made = graph_objects.incident_object(speaking, row.incident_id, reader.header(row), urgency, summary)
         made = graph_objects.selected(made, shape.select)
         if "alerts" not in shape.expanded:

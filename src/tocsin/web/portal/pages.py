@@ -28,6 +28,7 @@ from tocsin.model import IncidentStatus
 from tocsin.odata import Constant, Expression, Field, OneOf
 from tocsin.service import Service
 from tocsin.stores.sqlite.connection import DATABASE_NAME, open_reader
+from tocsin.stores.sqlite.feedback import Feedback
 from tocsin.stores.sqlite.overview import Card, Overview, Tally
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.wording import incidents_about
@@ -87,6 +88,7 @@ class _Portal:
         self._sessions = Sessions()
         connection = open_reader(service.settings.data_dir / DATABASE_NAME)
         self._connection, self._store, self._overview = connection, ReadStore(connection), Overview(connection)
+        self._feedback = Feedback(connection)
         self._reading = threading.Lock()
         self._tallies: FreshCache[Tally] = FreshCache(1024)
         self._rendering = Rendering(service.names)
@@ -159,6 +161,8 @@ class _Portal:
                 [] if isinstance(wanted, FilterError) else self._find(visit, asked, self._meant(visit, asked, wanted))
             )
         cards, more = page_of(asked, found)
+        with self._reading:
+            urgencies = [self._feedback.priority(visit.scope, card.facts) for card in cards]
         problem = wanted if isinstance(wanted, FilterError) else None
         return self._rendering.page(
             visit.request,
@@ -168,7 +172,7 @@ class _Portal:
             asked=asked,
             problem=problem,
             words=wanted.text if isinstance(wanted, Words) else "",
-            rows=[queue_row(card, visit.now) for card in cards],
+            rows=[queue_row(card, urgency, visit.now) for card, urgency in zip(cards, urgencies, strict=True)],
             turning=turning(asked, cards, more),
             tally=tally,
             chart=daily_chart(tally, visit.now),
@@ -213,6 +217,7 @@ class _Portal:
         with self._reading, self._store.snapshot():
             row = self._store.get_incident(visit.scope, incident_id, not_before=visit.not_before)
             (card,) = self._overview.cards([row])
+            urgency = self._feedback.priority(visit.scope, card.facts)
             documents = self._store.alerts(visit.scope, row)
             links = self._store.find_links(visit.scope, row)
             entries = self._store.find_log(visit.scope, row)
@@ -221,7 +226,7 @@ class _Portal:
             visit.request,
             "husk.html" if row.status is IncidentStatus.REDIRECTED else "incident.html",
             tenant=visit.tenant,
-            row=queue_row(card, visit.now),
+            row=queue_row(card, urgency, visit.now),
             header=card.header,
             facts=card.facts,
             story=tell([decode_alert(document) for document in documents], links, page=page, now=visit.now),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tocsin.correlation.memory import TITLES_MAX
-from tocsin.correlation.priority import Priority, priority_of
+from tocsin.correlation.priority import Priority
 from tocsin.involved import distinct_machines
 from tocsin.model import IncidentStatus, Severity
 from tocsin.stores.sqlite.overview import Card
@@ -54,14 +54,14 @@ class Turning(msgspec.Struct, frozen=True):
     older: str | None
 
 
-def queue_row(card: Card, now: int) -> QueueRow:
+def queue_row(card: Card, urgency: Priority | None, now: int) -> QueueRow:
     """An incident as its row shows it."""
     row, header, facts = card.row, card.header, card.facts
     return QueueRow(
         incident_id=row.incident_id,
         name=header.incident_name,
         severity=row.severity,
-        urgency=priority_of(facts),
+        urgency=urgency,
         status=row.status,
         status_words=status_words(row.status),
         alerts=row.alert_count,
