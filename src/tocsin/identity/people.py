@@ -32,7 +32,11 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
-    """A client that signs in with id and secret. `disabled` is the time since when, in ticks, or None."""
+    """A client program. `disabled` is the time since when, in ticks, or None.
+
+    A public one runs on people's machines and has no secret (`secret_hash` is empty, which no secret has); so does
+    one that signs in with a certificate alone. Codes are sent to none but its `redirect_uris`.
+    """
 
     tenant_id: int
     app_id: str
@@ -41,6 +45,8 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     permissions: frozenset[Permission]
     created: int
     disabled: int | None
+    is_public: bool = False
+    redirect_uris: tuple[str, ...] = ()
 
 
 class IngestKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,7 +30,8 @@ DEFAULT_TENANT: Final = "default"
 
 _TENANT: Final = "SELECT tenant_id, guid, name, retention_days, created FROM tenant"
 _APPLICATION: Final = (
-    "SELECT tenant_id, app_id, name, secret_hash, permissions, created, disabled FROM application WHERE tenant_id = ?"
+    "SELECT tenant_id, app_id, name, secret_hash, permissions, created, disabled, is_public, redirect_uris "
+    "FROM application WHERE tenant_id = ?"
 )
 _INGEST_KEY: Final = "SELECT key_id, tenant_id, name, key_hash, created, disabled FROM ingest_key"
 
@@ -92,18 +93,22 @@ class Registry:
         secret_hash: str,
         now: int,
         app_id: str | None = None,
+        is_public: bool = False,
+        redirect_uris: Iterable[str] = (),
     ) -> Application:
         """Add an application; without `app_id` it gets a random one. Raises InvalidInput when the name is taken.
 
-        The secret is made and shown by the caller (`identity.credentials.new_secret`), once.
+        The secret is made and shown by the caller (`identity.credentials.new_secret`), once; an empty hash is none.
         """
         kept_id = str(uuid.uuid4()) if app_id is None else parse_guid(app_id)
         label = parse_label(name)
-        values = (tenant_id, kept_id, label, secret_hash, _permissions_text(permissions), now)
+        uris = msgspec.json.encode(list(redirect_uris)).decode()
+        values = (tenant_id, kept_id, label, secret_hash, _permissions_text(permissions), now, int(is_public), uris)
         try:
             written = self._write(
-                "INSERT INTO application (tenant_id, app_id, name, secret_hash, permissions, created) "
-                "SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM tenant WHERE tenant_id = ?1)",
+                "INSERT INTO application "
+                "(tenant_id, app_id, name, secret_hash, permissions, created, is_public, redirect_uris) "
+                "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS (SELECT 1 FROM tenant WHERE tenant_id = ?1)",
                 values,
             )
         except apsw.ConstraintError:
@@ -203,6 +208,8 @@ def _application(row: tuple[apsw.SQLiteValue, ...]) -> Application:
     held = msgspec.json.decode(str(values["permissions"]), type=list[str])
     # A name that this version does not know gives nothing, rather than making the application unreadable.
     values["permissions"] = [name for name in held if name in APPLICATION_PERMISSIONS]
+    values["is_public"] = bool(values["is_public"])
+    values["redirect_uris"] = msgspec.json.decode(str(values["redirect_uris"]), type=tuple[str, ...])
     return msgspec.convert(values, Application)
 
 
