@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -68,6 +68,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ingest_queue_max: Annotated[
         int, Meta(description="Alerts that may wait for the writer; more are answered 503.", ge=100)
     ] = 50_000
+    audit_checkpoint_dir: Annotated[
+        str, Meta(description="Folder for signed checkpoints of the audit log; empty: `audit` in the data folder.")
+    ] = ""
+    audit_keep_days: Annotated[
+        int, Meta(description="Days that records of the audit log are kept; 0 keeps them for ever.", ge=0, le=36_500)
+    ] = 400
+    trusted_proxies: Annotated[
+        str,
+        Meta(description="Addresses or networks of proxies whose forwarding header is believed, separated by commas."),
+    ] = ""
+    trusted_proxy_header: Annotated[
+        Literal["x-forwarded-for", "forwarded"],
+        Meta(
+            description="The header that those proxies write, `x-forwarded-for` or `forwarded`; the other is ignored."
+        ),
+    ] = "x-forwarded-for"
     log_json: Annotated[bool, Meta(description="Write log lines as JSON instead of for reading.")] = False
 
 
