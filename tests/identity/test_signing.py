@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.errors import StoreError, Unauthenticated
+from tocsin.errors import InvalidInput, NotFound, StoreError, Unauthenticated, Unavailable
 from tocsin.identity.jwt import read_claims, sign_claims
-from tocsin.identity.signing import add_signing_key, load_signing_keys
+from tocsin.identity.signing import (
+    KeyRing,
+    add_signing_key,
+    list_signing_keys,
+    load_signing_keys,
+    rotate_signing_key,
+    withdraw_signing_key,
+)
+from tocsin.ticks import MINUTE, SECOND
 
 NOW = 17_000_000_000_000_000
 
@@ -71,3 +79,44 @@ def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     load_signing_keys(tmp_path, NOW)
     with pytest.raises(StoreError, match="never overwritten"):
         add_signing_key(tmp_path, NOW)
+
+
+def test_a_running_server_follows_a_rotation_and_lets_the_old_key_go_once_its_tokens_have_ended(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path, 60, NOW)
+    old = ring.at(NOW)
+    made = rotate_signing_key(tmp_path, 60, NOW + SECOND)
+    assert ring.at(NOW + 14 * SECOND).kid == old.kid
+    both = ring.at(NOW + 15 * SECOND)
+    assert (both.kid, set(both.by_kid)) == (made.kid, {old.kid, made.kid})
+    end = NOW + SECOND + 63 * MINUTE
+    assert set(ring.at(end - 1).by_kid) == {old.kid, made.kid}
+    assert set(ring.at(end + 15 * SECOND).by_kid) == {made.kid}
+    assert [record.verifies_until for record in list_signing_keys(tmp_path, 60)] == [None, end]
+    rotate_signing_key(tmp_path, 60, end)
+    assert old.kid not in [record.kid for record in list_signing_keys(tmp_path, 60)]
+
+
+def test_a_withdrawn_key_verifies_nothing_within_seconds_and_is_replaced_where_it_signed(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path, 60, NOW)
+    old = ring.at(NOW)
+    token = sign_claims({"a": 1}, old)
+    withdraw_signing_key(tmp_path, old.kid[:8], NOW + SECOND)
+    fresh = ring.at(NOW + 16 * SECOND)
+    assert set(fresh.by_kid) == {fresh.kid}
+    with pytest.raises(Unauthenticated):
+        read_claims(token, fresh)
+    with pytest.raises(NotFound):
+        withdraw_signing_key(tmp_path, old.kid, NOW + SECOND)
+    with pytest.raises(InvalidInput):
+        withdraw_signing_key(tmp_path, "", NOW + SECOND)
+
+
+def test_a_damaged_newcomer_does_not_stop_a_running_server(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path, 60, NOW)
+    old = ring.at(NOW)
+    (tmp_path / "keys" / f"signing-{NOW + 5:020}.pem").write_bytes(b"nonsense")
+    assert ring.at(NOW + MINUTE).kid == old.kid
+    for path in (tmp_path / "keys").iterdir():
+        path.unlink()
+    with pytest.raises(Unavailable):
+        ring.at(NOW + 2 * MINUTE)

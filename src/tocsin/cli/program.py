@@ -21,6 +21,7 @@ from tocsin.cli.refused import refused
 from tocsin.cli.screen import say
 from tocsin.cli.serving import serve
 from tocsin.cli.session import Globals
+from tocsin.cli.signing_keys import signing_keys
 from tocsin.cli.tenants import retention, tenants
 from tocsin.cli.tokens import token
 from tocsin.errors import TocsinError
@@ -38,6 +39,7 @@ program = typer.Typer(
 for group, name in (
     (apps, "app"),
     (keys, "key"),
+    (signing_keys, "signing-key"),
     (tenants, "tenant"),
     (incidents, "incidents"),
     (refused, "refused"),

@@ -7,6 +7,7 @@ our processor with wrong guesses. One SHA-256, compared in constant time, is eno
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -48,6 +49,11 @@ def hash_secret(secret: str) -> str:
 def secret_matches(secret: str, secret_hash: str) -> bool:
     """Whether this is the secret of that hash, in a time that does not tell how near a wrong one was."""
     return hmac.compare_digest(hash_secret(secret).encode(), secret_hash.encode())
+
+
+def base64url(content: bytes) -> str:
+    """As tokens have it: base64url without padding."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
 
 
 def new_ingest_key() -> NewIngestKey:

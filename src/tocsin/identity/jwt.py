@@ -39,13 +39,13 @@ def read_claims(token: str, keys: SigningKeys) -> dict[str, Any]:
 
     Raises Unauthenticated.
     """
-    if len(token) > CREDENTIAL_BYTES_MAX:
-        raise Unauthenticated("the token is too long")
-    found = _FORM.fullmatch(token)
-    if found is None:
-        raise Unauthenticated("the token is not three parts of unpadded base64url")
-    header, payload, _ = (_decode_canonical(part) for part in found.groups())
-    kid = _check_header(_parse_object(header, "header"))
+    return read_signed(token, keys)[1]
+
+
+def read_signed(token: str, keys: SigningKeys) -> tuple[str, dict[str, Any]]:
+    """(kid, claims), as `read_claims`."""
+    header, payload = take_apart(token)
+    kid = _check_header(parse_object(header, "header"))
     key = keys.by_kid.get(kid)
     if key is None:
         raise Unauthenticated("the token's kid is no key of ours")
@@ -53,7 +53,18 @@ def read_claims(token: str, keys: SigningKeys) -> dict[str, Any]:
         jws.deserialize_compact(token, key, registry=_REGISTRY)
     except (JoseError, ValueError) as error:
         raise Unauthenticated(f"the token's signature is refused: {type(error).__name__}") from None
-    return _parse_object(payload, "payload")
+    return kid, parse_object(payload, "payload")
+
+
+def take_apart(token: str) -> tuple[bytes, bytes]:
+    """Header and payload of a compact token in the one form that it may have. Raises Unauthenticated."""
+    if len(token) > CREDENTIAL_BYTES_MAX:
+        raise Unauthenticated("the token is too long")
+    found = _FORM.fullmatch(token)
+    if found is None:
+        raise Unauthenticated("the token is not three parts of unpadded base64url")
+    header, payload, _ = (_decode_canonical(part) for part in found.groups())
+    return header, payload
 
 
 def _check_header(header: dict[str, Any]) -> str:
@@ -80,7 +91,8 @@ def _decode_canonical(part: str) -> bytes:
     return content
 
 
-def _parse_object(content: bytes, part: str) -> dict[str, Any]:
+def parse_object(content: bytes, part: str) -> dict[str, Any]:
+    """A part of a token as JSON with each key once. Raises Unauthenticated."""
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
