@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -27,6 +28,7 @@ from tocsin.service import Service
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import failed
 from tocsin.web.api import api_routes
+from tocsin.web.edge import Edge
 from tocsin.web.graph import graph_routes
 from tocsin.web.graph_asking import MEANT_FOR_GRAPH, exchange_of
 from tocsin.web.health import health_routes
@@ -38,6 +40,8 @@ from tocsin.web.portal.pages import portal_routes
 from tocsin.web.protocol import BoundedProtocol
 
 HOUSEKEEPING_SECONDS: Final = 60
+AUDIT_SECONDS: Final = 1
+CHECKPOINT_SECONDS: Final = 60
 HOUSEKEEPING_PAUSE_SECONDS: Final = 0.05
 BACKLOG: Final = 2048
 IDLE_CLOSE_SECONDS: Final = 0.5
@@ -57,11 +61,12 @@ def asgi(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        keeper = asyncio.create_task(_keep_house(service))
+        tasks = [asyncio.create_task(_keep_house(service)), asyncio.create_task(_keep_audit(service))]
         try:
             yield
         finally:
-            keeper.cancel()
+            for task in tasks:
+                task.cancel()
 
     return Starlette(
         routes=[
@@ -74,6 +79,7 @@ def asgi(service: Service) -> Starlette:
             *portal_routes(service),
             *oauth_routes(deps),
         ],
+        middleware=[Middleware(Edge, service=service)],
         lifespan=lifespan,
         exception_handlers={404: _missing(service), 405: _missing(service)},
     )
@@ -88,6 +94,20 @@ async def _keep_house(service: Service) -> None:
     while True:
         await clean_up(service, step)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def _keep_audit(service: Service) -> None:
+    """Write what was noted once a second, and have the end of the audit log signed at least once a minute."""
+    marked = time.monotonic()
+    while True:
+        await asyncio.sleep(AUDIT_SECONDS)
+        service.witness.flush(service.writer)
+        if service.witness.is_mark_due or time.monotonic() - marked >= CHECKPOINT_SECONDS:
+            marked = time.monotonic()
+            try:
+                await asyncio.to_thread(service.witness.checkpoint, service.writer)
+            except TocsinError as error:
+                log.error("audit_not_signed", reason=str(error), advice="see the folder of checkpoints")
 
 
 async def clean_up(service: Service, step: Callable[[WriteStore], bool]) -> None:

@@ -6,7 +6,9 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from tocsin.audit import redacted
 
 
 def configure_logs(*, as_json: bool, level: int = logging.INFO) -> None:
@@ -17,9 +19,13 @@ def configure_logs(*, as_json: bool, level: int = logging.INFO) -> None:
     ]
     final: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:
-        final += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        final += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), _without_secrets]
     else:
-        final.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24))
+        # Not the formatter that is taken where rich is installed: it prints local variables, and some are secrets.
+        console = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+        )
+        final += [console, _without_secrets]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final))
     root = logging.getLogger()
@@ -35,6 +41,11 @@ def configure_logs(*, as_json: bool, level: int = logging.INFO) -> None:
         logger_factory=_ours,
         cache_logger_on_first_use=False,
     )
+
+
+def _without_secrets(_logger: WrappedLogger, _method: str, line: EventDict | str | bytes) -> str:
+    """The last wall: nothing that looks like a secret of ours is written, wherever in a line it stands."""
+    return redacted(line if isinstance(line, str) else str(line))
 
 
 def _ours(*_names: object) -> logging.Logger:

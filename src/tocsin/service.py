@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from tocsin import __version__
 from tocsin.access import Principal
+from tocsin.checkpoints import Checkpoints
 from tocsin.config import Settings
 from tocsin.correlation.guards import Limits
 from tocsin.identity.issuer import Issuer
@@ -26,6 +28,7 @@ from tocsin.stores.sqlite.registry import Registry
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.ticks import MINUTE
 from tocsin.walks import Walks, load_walk_key
+from tocsin.witness import Witness
 from tocsin.writer import Clock, Committer, Writer
 
 
@@ -52,6 +55,7 @@ class Service:
         self.walks = Walks(load_walk_key(settings.data_dir), settings.superseded_minutes * MINUTE)
         self.tokens = Tokens(self.keys, self.names, self.registry, settings.token_minutes)
         self.issuer = Issuer(self.registry, self.tokens, self.names)
+        self.witness = Witness(clock, Checkpoints(settings))
         self.housekeeping = Housekeeping(settings)
         per_minute = dict.fromkeys(Operation, settings.quota_per_minute)
         gets = (Operation.GET, Operation.GET_ALERT, Operation.GET_MACHINE)
@@ -62,9 +66,11 @@ class Service:
         committer = Committer(WriteStore(connection), clock, limits, settings.retention_days)
         self.writer = Writer(committer, alerts_waiting_max=settings.ingest_queue_max, on_broken=on_broken)
         self.writer.start()
+        self.witness.start(__version__)
 
     def close(self) -> None:
         """Finish what was taken, then let go of the data folder."""
+        self.witness.close(self.writer)
         self.writer.stop()
         self._lock.release()
 

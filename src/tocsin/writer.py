@@ -23,6 +23,7 @@ from tocsin.ingest import Delivery, LineResult, apply_deliveries
 from tocsin.retention import cutoff
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.ticks import MINUTE
+from tocsin.witness import witnessed
 
 GROUP_ALERTS_MAX: Final = 4_000
 GROUP_JOBS_MAX: Final = 512
@@ -158,12 +159,13 @@ class Writer:
         return future
 
     def perform(self, work: Callable[[WriteStore], T]) -> Future[T]:
-        """Queue a function of the store, committed in its own transaction; the future gives what it returns.
+        """Queue a function of the store, committed in its own transaction; the future gives what it returns. In a
+        request that changes something the audit log's record of it is committed with it.
 
         Raises Unavailable when the writer is stopping.
         """
         with self._counting:
-            return self._put(_Job(None, work))  # type: ignore[return-value]
+            return self._put(_Job(None, witnessed(work)))  # type: ignore[return-value]
 
     def _put(self, job: _Job) -> Future[object]:
         """Queue a job, under the lock: behind the mark of the end it would wait for ever."""

@@ -126,10 +126,10 @@ def test_the_address_in_incident_uri_leads_to_the_incident(client: Client) -> No
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
-def test_every_answer_forbids_scripts_frames_sniffing_and_referrers(client: Client, signed_in: bool) -> None:
+def test_every_page_forbids_scripts_frames_sniffing_and_referrers_to_others(client: Client, signed_in: bool) -> None:
     if signed_in:
         sign_in(client)
-    for path in ("/", "/incidents", "/incidents/1", "/incidents/9", "/sign-in", "/static/portal.css", "/static/none"):
+    for path in ("/", "/incidents", "/incidents/1", "/incidents/9", "/sign-in", "/static/none"):
         headers = client.http.get(path, follow_redirects=False).headers
         policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
         assert policy == {
@@ -141,9 +141,14 @@ def test_every_answer_forbids_scripts_frames_sniffing_and_referrers(client: Clie
             "frame-ancestors": "'none'",
         }
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
-        stored = "public, max-age=31536000, immutable" if path == "/static/portal.css" else "no-store"
-        assert headers["cache-control"] == stored
+        assert headers["referrer-policy"] == "same-origin"
+        assert headers["cache-control"] == "no-store"
+
+
+def test_static_files_are_kept_for_ever(client: Client) -> None:
+    answer = client.http.get("/static/portal.css")
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_https_is_demanded_for_a_public_name_and_not_for_the_machine_itself(tmp_path: Path) -> None:
@@ -171,7 +176,9 @@ def test_nothing_can_be_changed(client: Client) -> None:
     sign_in(client)
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         for path in ("/", "/incidents", "/incidents/1", "/sign-in"):
-            assert client.http.request(method, path).status_code == 405
+            ours = {"sec-fetch-site": "same-origin"}
+            assert client.http.request(method, path, headers=ours).status_code == 405
+            assert client.http.request(method, path).status_code == 403, "not sent by a page of ours"
 
 
 def test_codes_lie_in_a_private_folder_as_hashes_and_are_swept(tmp_path: Path) -> None:

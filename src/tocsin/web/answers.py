@@ -23,13 +23,18 @@ def answering(handler: Handler) -> Handler:
             return await handler(request)
         except TocsinError as error:
             if isinstance(error, Unauthenticated):
-                log.info("caller_refused", path=request.url.path, reason=str(error))
+                log.info("caller_refused", path=asked_at(request), reason=str(error))
             return failed(defender.error_answer(error))
         except Exception as error:  # the outermost edge: no text of a defect leaves the process
-            log.error("request_failed", path=request.url.path, exc_info=error)
+            log.error("request_failed", path=asked_at(request), exc_info=error)
             return failed(defender.internal_error())
 
     return answer
+
+
+def asked_at(request: Request) -> str:
+    """The pattern of the route that was asked for, for a log line: a path may hold what does not belong there."""
+    return str(getattr(request.scope.get("route"), "path", "(none)"))
 
 
 def failed(answer: defender.ErrorAnswer) -> Response:

@@ -28,6 +28,7 @@ from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.walks import Walk, Walker
 from tocsin.web.answers import answering
 from tocsin.web.bodies import read_body
+from tocsin.witness import identify_principal
 
 RESOURCE: Final = "api/incidents"
 
@@ -101,6 +102,7 @@ def api_routes(service: Service) -> list[Route]:
 def caller(service: Service, request: Request, *any_of: Permission) -> Principal:
     """Who calls, holding one of these permissions. Raises Unauthenticated or Forbidden."""
     principal = service.tokens.authenticate(credentials(request.scope["headers"]), service.clock())
+    identify_principal(service.tenant(principal.tenant_id).guid, principal)
     principal.require(*any_of)
     return principal
 

@@ -23,7 +23,7 @@ from tocsin.errors import TocsinError, Unauthenticated
 from tocsin.identity.people import Tenant
 from tocsin.quotas import Operation
 from tocsin.service import Service
-from tocsin.web.answers import failed
+from tocsin.web.answers import asked_at, failed
 from tocsin.web.api import caller
 
 ROOT: Final = "/{root:graph}"
@@ -115,10 +115,10 @@ def answering(service: Service, handler: _Handler) -> _Handler:
             return await handler(request)
         except TocsinError as error:
             if isinstance(error, Unauthenticated):
-                log.info("caller_refused", path=request.url.path, reason=str(error))
+                log.info("caller_refused", path=asked_at(request), reason=str(error))
             return failed(graph.error_answer(error, exchange_of(service, request)))
         except Exception as error:  # the outermost edge: no text of a defect leaves the process
-            log.error("request_failed", path=request.url.path, exc_info=error)
+            log.error("request_failed", path=asked_at(request), exc_info=error)
             return failed(graph.internal_error(exchange_of(service, request)))
 
     return answer

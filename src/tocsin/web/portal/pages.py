@@ -33,6 +33,7 @@ from tocsin.stores.sqlite.overview import Card, Overview, Tally
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.wording import incidents_about
 from tocsin.ticks import DAY, SECOND
+from tocsin.web.answers import asked_at
 from tocsin.web.portal.asking import (
     PAGE,
     SEVERITIES,
@@ -51,8 +52,11 @@ from tocsin.web.portal.rendering import INTERNAL, LINK_USED, Rendering
 from tocsin.web.portal.session import COOKIE, SESSION_LIFE, Sessions, use_sign_in_code
 from tocsin.web.portal.story import history, lit_tactics, tell
 from tocsin.web.portal.text import moment
+from tocsin.witness import identify
 
 REDIRECTS_MAX: Final = 20
+HOLDER_OF_A_LINK: Final = "operator:(sign-in link)"
+"""There are no accounts behind links: who made one owns the data folder."""
 
 log = structlog.get_logger()
 
@@ -110,7 +114,7 @@ class _Portal:
             except TocsinError as error:
                 return self._rendering.failure(request, error)
             except Exception as error:  # the outermost edge: no text of a defect leaves the process
-                log.error("page_failed", path=request.url.path, exc_info=error)
+                log.error("page_failed", path=asked_at(request), exc_info=error)
                 return self._rendering.message(request, 500, "This page could not be made", INTERNAL)
 
         return answer
@@ -118,6 +122,7 @@ class _Portal:
     def _visit(self, request: Request) -> Visit:
         now = self._service.clock()
         tenant = self._service.tenant(self._sessions.tenant_of(request.cookies.get(COOKIE, ""), now))
+        identify(tenant.guid, HOLDER_OF_A_LINK)
         return Visit(
             request=request,
             tenant=tenant,
@@ -137,6 +142,7 @@ class _Portal:
         except Unauthenticated as error:
             log.info("sign_in_refused", reason=str(error))
             return self._rendering.message(request, 401, "This sign-in link does not work", LINK_USED)
+        identify(self._service.tenant(tenant_id).guid, HOLDER_OF_A_LINK)
         response = self._rendering.redirect(request, "/incidents")
         session_id, life = self._sessions.open(tenant_id, now), SESSION_LIFE // SECOND
         # Lax and not Strict: incidentUri is followed from other sites, and no page changes anything.

@@ -1,4 +1,4 @@
-"""How the portal's answers are made: templates, the headers that every one carries, and the pages for failures."""
+"""How the portal's answers are made: templates, and the pages for failures."""
 
 from __future__ import annotations
 
@@ -13,21 +13,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tocsin.errors import InvalidInput, NotFound, TocsinError, Unauthenticated, Unavailable
-from tocsin.identity.names import LOOPBACK_HOSTS, ServiceNames
+from tocsin.identity.names import ServiceNames
+from tocsin.web.answers import asked_at
+from tocsin.web.headers import PAGE
 from tocsin.web.portal import text
 
-HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-}
-STRICT_TRANSPORT: Final = "max-age=31536000"
 HOW_TO_SIGN_IN: Final = (
     "Pages are open to whoever owns the data folder. On that machine run `tocsin portal`: it prints a sign-in link "
     "that works once, within ten minutes. Open it in this browser."
@@ -61,7 +51,7 @@ class Rendering:
         """A page. Templates escape everything; what no text can hold (a lone surrogate) becomes a question mark."""
         root = urlsplit(self._base(request)).path
         page = self._templates.get_template(template).render(root=root, **values).encode("utf-8", "replace")
-        return Response(page, status, {**self._headers(request), "content-type": _HTML})
+        return Response(page, status, {**PAGE, "content-type": _HTML})
 
     def message(self, request: Request, status: int, title: str, message: str) -> Response:
         """A page that says one thing; what stands between backquotes in `message` is shown as code."""
@@ -78,28 +68,22 @@ class Rendering:
                 return self.message(request, 400, "This address asks for something odd", str(error))
             case Unavailable():
                 return self.message(request, 503, "Not now", "The store is busy. Load the page again in a moment.")
-        log.warning("page_refused", path=request.url.path, reason=str(error))
+        log.warning("page_refused", path=asked_at(request), reason=str(error))
         return self.message(request, 500, "This page could not be made", INTERNAL)
 
     def redirect(self, request: Request, path: str) -> Response:
         """Send the visitor to another page of ours."""
-        return RedirectResponse(urlsplit(self._base(request)).path + path, 303, self._headers(request))
+        return RedirectResponse(urlsplit(self._base(request)).path + path, 303, PAGE)
 
     def static(self, request: Request, name: str) -> Response:
         """A style sheet or picture. Raises NotFound."""
         if name not in self._static:
             raise NotFound("there is no such static file")
-        headers = {**self._headers(request), "cache-control": _FOREVER, "content-type": _STATIC[name]}
+        headers = {"cache-control": _FOREVER, "content-type": _STATIC[name]}
         return Response(self._static[name], headers=headers)
 
     def _base(self, request: Request) -> str:
         return self._names.base_for(request.headers.get("host", ""))
-
-    def _headers(self, request: Request) -> dict[str, str]:
-        """Not told to stay with https for names of the machine itself: that would be for all its ports and programs."""
-        if urlsplit(self._base(request)).hostname in LOOPBACK_HOSTS:
-            return dict(HEADERS)
-        return {**HEADERS, "strict-transport-security": STRICT_TRANSPORT}
 
 
 def _environment() -> jinja2.Environment:
