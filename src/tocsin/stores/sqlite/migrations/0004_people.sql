@@ -38,10 +38,19 @@ CREATE TABLE role_member (
 -- rank 1 is the highest: the first group whose rule matches a device has it.
 CREATE TABLE device_group (
     tenant_id INTEGER NOT NULL,
-    group_id  INTEGER NOT NULL,                   -- from 1; 0 is "ungrouped"
+    group_id  INTEGER NOT NULL,                   -- from 1, never given again; 0 is "ungrouped"
     name      TEXT    NOT NULL,
     rank      INTEGER NOT NULL,
     rule      TEXT    NOT NULL,                   -- JSON of exposure.DeviceRule
     PRIMARY KEY (tenant_id, group_id),
     UNIQUE (tenant_id, name)
 ) STRICT, WITHOUT ROWID;
+
+-- version counts the changes of a tenant's groups; regrouped is the device_no up to which stored devices follow the
+-- last one, NULL when all do.
+CREATE TABLE device_group_state (
+    tenant_id  INTEGER PRIMARY KEY,
+    version    INTEGER NOT NULL,
+    last_group INTEGER NOT NULL,
+    regrouped  INTEGER
+) STRICT;
