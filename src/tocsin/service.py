@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from tocsin import __version__
 from tocsin.access import Principal
@@ -14,7 +16,8 @@ from tocsin.identity.issuer import Issuer
 from tocsin.identity.lookup import FreshCache
 from tocsin.identity.names import service_names
 from tocsin.identity.people import Tenant
-from tocsin.identity.signing import load_signing_keys
+from tocsin.identity.sign_in import SignInStore
+from tocsin.identity.signing import KeyRing
 from tocsin.identity.tokens import Tokens
 from tocsin.quota import Allowed
 from tocsin.quotas import Operation, Quotas
@@ -23,13 +26,28 @@ from tocsin.search import Search
 from tocsin.stores.sqlite.alerts import AlertStore
 from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, open_writer
 from tocsin.stores.sqlite.feedback import Feedback
+from tocsin.stores.sqlite.people import People
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.registry import Registry
+from tocsin.stores.sqlite.sign_in import SignIns
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.ticks import MINUTE
 from tocsin.walks import Walks, load_walk_key
 from tocsin.witness import Witness
 from tocsin.writer import Clock, Committer, Writer
+
+T = TypeVar("T")
+
+
+class WriterKeeper:
+    """`identity.sign_in.Keeper`: what signing in remembers, changed by the one writer."""
+
+    def __init__(self, writer: Writer, reading: SignInStore) -> None:
+        self._writer, self.reading = writer, reading
+
+    async def change(self, work: Callable[[SignInStore], T]) -> T:
+        """Run work in a transaction of its own. Raises Unavailable."""
+        return await asyncio.wrap_future(self._writer.perform(lambda store: work(SignIns(store.connection))))
 
 
 class Service:
@@ -46,15 +64,15 @@ class Service:
         path = settings.data_dir / DATABASE_NAME
         connection = open_writer(path)
         Registry(connection).ensure_default_tenant(clock())
-        self.keys = load_signing_keys(settings.data_dir, clock())
-        self.registry = Registry(open_reader(path))
+        self.keys = KeyRing(settings.data_dir, settings.token_minutes, clock())
+        calling = open_reader(path)
+        self.registry, self.people = Registry(calling), People(calling)
         reading = open_reader(path)
         self.reader, self.alerts = ReadStore(reading), AlertStore(reading)
         self.feedback = Feedback(reading)
         self.search = Search(self.reader)
         self.walks = Walks(load_walk_key(settings.data_dir), settings.superseded_minutes * MINUTE)
-        self.tokens = Tokens(self.keys, self.names, self.registry, settings.token_minutes)
-        self.issuer = Issuer(self.registry, self.tokens, self.names)
+        self.tokens = Tokens(self.keys, self.names, self.registry, self.people, settings.token_minutes)
         self.witness = Witness(clock, Checkpoints(settings))
         self.housekeeping = Housekeeping(settings)
         per_minute = dict.fromkeys(Operation, settings.quota_per_minute)
@@ -65,6 +83,8 @@ class Service:
         limits = Limits(incident_alerts_max=settings.incident_alerts_max)
         committer = Committer(WriteStore(connection), clock, limits, settings.retention_days)
         self.writer = Writer(committer, alerts_waiting_max=settings.ingest_queue_max, on_broken=on_broken)
+        self.keeper = WriterKeeper(self.writer, SignIns(calling))
+        self.issuer = Issuer(self.registry, self.people, self.tokens, self.names, self.keeper)
         self.writer.start()
         self.witness.start(__version__)
 

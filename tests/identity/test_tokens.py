@@ -20,6 +20,7 @@ from tocsin.config import Settings
 from tocsin.errors import Forbidden, Unauthenticated
 from tocsin.identity.credentials import CREDENTIAL_BYTES_MAX, hash_secret, new_ingest_key, new_secret
 from tocsin.identity.jwt import read_claims
+from tocsin.identity.lookup import Nobody
 from tocsin.identity.names import ServiceNames, service_names
 from tocsin.identity.people import Application, Tenant
 from tocsin.identity.signing import SigningKeys, load_signing_keys
@@ -46,7 +47,7 @@ class World(msgspec.Struct, frozen=True):
     names: ServiceNames
 
     def tokens(self) -> Tokens:
-        return Tokens(self.keys, self.names, self.registry, 60)
+        return Tokens(self.keys, self.names, self.registry, Nobody(), 60)
 
     def issue(self, version: int = 2, audience: str = AUDIENCE, base_url: str = NAMES.base_url) -> str:
         return (

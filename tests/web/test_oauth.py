@@ -8,11 +8,12 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
+import apsw
 import httpx2
 import msgspec
 import pytest
@@ -27,15 +28,19 @@ from tocsin.identity.credentials import hash_secret, new_secret
 from tocsin.identity.failures import FAILURES_PER_MINUTE
 from tocsin.identity.issuer import Issuer
 from tocsin.identity.jwt import read_claims
+from tocsin.identity.lookup import Nobody
 from tocsin.identity.names import ServiceNames, service_names
 from tocsin.identity.people import Application, Tenant
+from tocsin.identity.sign_in import SignInStore
 from tocsin.identity.signing import SigningKeys, load_signing_keys
 from tocsin.identity.tokens import Tokens
-from tocsin.stores.sqlite.connection import open_writer
+from tocsin.stores.sqlite.connection import open_side_writer, open_writer, transaction
 from tocsin.stores.sqlite.registry import Registry
+from tocsin.stores.sqlite.sign_in import SignIns
 from tocsin.ticks import MINUTE, SECOND, now
 from tocsin.web.oauth import BODY_BYTES_MAX, OAuthDeps, oauth_routes
 
+Found = TypeVar("Found")
 NOW: Final = 1_700_000_000 * SECOND
 RESOURCE: Final = "https://api.security.microsoft.com"
 STRANGER: Final = "77777777-2222-4333-8444-555555555555"
@@ -76,6 +81,17 @@ class Clock:
 
     def __call__(self) -> int:
         return self.ticks
+
+
+class OwnKeeper:
+    """Keeps sign-ins over a connection of the test's own."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection, self.reading = connection, SignIns(connection)
+
+    async def change(self, work: Callable[[SignInStore], Found]) -> Found:
+        with transaction(self._connection):
+            return work(self.reading)
 
 
 class World(msgspec.Struct, frozen=True):
@@ -124,8 +140,9 @@ def world(tmp_path: Path, keys: SigningKeys) -> Iterator[World]:
         tenant.tenant_id, "SIEM", [Permission.READ], secret_hash=hash_secret(secret), now=NOW
     )
     names = service_names(Settings(public_url="https://tocsin.example"))
-    tokens = Tokens(keys, names, registry, 60)
-    deps = OAuthDeps(issuer=Issuer(registry, tokens, names), directory=registry, keys=keys, names=names, clock=clock)
+    tokens = Tokens(keys, names, registry, Nobody(), 60)
+    issuer = Issuer(registry, Nobody(), tokens, names, OwnKeeper(connection))
+    deps = OAuthDeps(issuer=issuer, directory=registry, keys=keys, names=names, clock=clock)
     client = Client(Starlette(routes=oauth_routes(deps)))
     yield World(client, registry, tokens, keys, names, clock, tenant, application, secret)
     connection.close()
@@ -219,7 +236,8 @@ def test_every_form_of_asking_for_this_resource_is_understood(
         ({"client_id": None}, 400, "invalid_request", 900144),
         ({"grant_type": None}, 400, "invalid_request", 900144),
         ({"grant_type": "password"}, 400, "unsupported_grant_type", 70003),
-        ({"grant_type": "device_code"}, 400, "unsupported_grant_type", 70003),
+        ({"grant_type": "device_code"}, 400, "invalid_request", 900144),
+        ({"grant_type": "implicit"}, 400, "unsupported_grant_type", 70003),
         ({"scope": None}, 400, "invalid_request", 900144),
         ({"scope": "https://vault.azure.net/.default"}, 400, "invalid_resource", 500011),
         ({"scope": f"{RESOURCE}.default"}, 400, "invalid_scope", 1002012),
@@ -456,10 +474,9 @@ def test_over_real_tls_the_made_authority_is_all_a_client_must_trust(world: Worl
     port = listener.getsockname()[1]
     names = service_names(Settings(listen_port=0), port)
     files = ensure_tls(tmp_path, names.certificate_hosts, now())
-    tokens = Tokens(world.keys, names, world.registry, 60)
-    deps = OAuthDeps(
-        issuer=Issuer(world.registry, tokens, names), directory=world.registry, keys=world.keys, names=names, clock=now
-    )
+    tokens = Tokens(world.keys, names, world.registry, Nobody(), 60)
+    issuer = Issuer(world.registry, Nobody(), tokens, names, OwnKeeper(open_side_writer(tmp_path / "tocsin.db")))
+    deps = OAuthDeps(issuer=issuer, directory=world.registry, keys=world.keys, names=names, clock=now)
     application = Starlette(routes=oauth_routes(deps))
     server = uvicorn.Server(uvicorn.Config(application, ssl_certfile=files.server, log_level="critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

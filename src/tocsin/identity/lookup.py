@@ -1,4 +1,4 @@
-"""A short memory of tenants, applications and ingest keys, so that a poll does not ask the store each time.
+"""A short memory of tenants, applications, ingest keys and people, so that a poll does not ask the store each time.
 
 What is remembered is at most 30 seconds old, which is how a disabled caller is refused within 60.
 """
@@ -6,11 +6,13 @@ What is remembered is at most 30 seconds old, which is how a disabled caller is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from tocsin.identity.people import Application, Directory, IngestKey, Tenant
+from tocsin.access import DELEGATED_PERMISSIONS, Grant, Permission
+from tocsin.errors import NotFound
+from tocsin.identity.people import Application, Directory, IngestKey, Tenant, User
 from tocsin.ticks import SECOND
 
 FRESH_TICKS: Final = 30 * SECOND
@@ -49,11 +51,49 @@ class FreshCache(Generic[_V]):
         return len(self._entries)
 
 
+class Persons(Protocol):
+    """Where people are looked up."""
+
+    def get_user(self, tenant_id: int, reference: str) -> User:
+        """By GUID or name, disabled ones too. Raises NotFound."""
+
+    def grants_of(self, tenant_id: int, user_id: str) -> tuple[Grant, ...]:
+        """What the roles of a person show."""
+
+    def permissions_of(self, tenant_id: int, user_id: str) -> frozenset[Permission]:
+        """What the roles of a person permit."""
+
+
+class Nobody:
+    """Where there are no people: only applications call."""
+
+    def get_user(self, tenant_id: int, reference: str) -> User:
+        """Raises NotFound."""
+        raise NotFound(f"tenant {tenant_id} has no user {reference[:60]!r}")
+
+    def grants_of(self, tenant_id: int, user_id: str) -> tuple[Grant, ...]:
+        """None."""
+        return ()
+
+    def permissions_of(self, tenant_id: int, user_id: str) -> frozenset[Permission]:
+        """None."""
+        return frozenset()
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A person, what they may do and what they may see of it."""
+
+    user: User
+    permissions: frozenset[Permission]
+    grants: tuple[Grant, ...]
+
+
 class Lookup(msgspec.Struct, frozen=True):
     """A Directory seen through a FreshCache. What is not there is not remembered: a new caller is known at once."""
 
     directory: Directory
-    cache: FreshCache[Tenant | Application | IngestKey]
+    persons: Persons
+    cache: FreshCache[Tenant | Application | IngestKey | Standing]
 
     def get_tenant(self, guid: str, now: int) -> Tenant:
         """Raises NotFound."""
@@ -68,6 +108,19 @@ class Lookup(msgspec.Struct, frozen=True):
         """Raises NotFound."""
         return self._get(IngestKey, ("ingest_key", key_id), lambda: self.directory.get_ingest_key(key_id), now)
 
+    def get_standing(self, tenant_id: int, user_id: str, now: int) -> Standing:
+        """Raises NotFound."""
+
+        def read() -> Standing:
+            user = self.persons.get_user(tenant_id, user_id)
+            return Standing(
+                user,
+                self.persons.permissions_of(tenant_id, user.user_id) & DELEGATED_PERMISSIONS,
+                self.persons.grants_of(tenant_id, user.user_id),
+            )
+
+        return self._get(Standing, ("standing", tenant_id, user_id), read, now)
+
     def _get(self, kind: type[_Found], key: tuple[object, ...], read: Callable[[], _Found], now: int) -> _Found:
         kept = self.cache.find(key, now)
         if isinstance(kept, kind):
@@ -77,4 +130,4 @@ class Lookup(msgspec.Struct, frozen=True):
         return found
 
 
-_Found = TypeVar("_Found", Tenant, Application, IngestKey)
+_Found = TypeVar("_Found", Tenant, Application, IngestKey, Standing)

@@ -18,10 +18,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tocsin.identity.issuer import Issuer, IssuerError, TokenRequest, parse_form, resolve_tenant
+from tocsin.identity.issuer import Issuer
+from tocsin.identity.issuing import IssuerError, TokenRequest, parse_form, resolve_tenant
 from tocsin.identity.names import ServiceNames
 from tocsin.identity.people import GUID, Directory
-from tocsin.identity.signing import SigningKeys
+from tocsin.identity.signing import KeySource
 from tocsin.identity.tokens import issuer_of
 from tocsin.ticks import format_ticks
 
@@ -40,7 +41,7 @@ class OAuthDeps(msgspec.Struct, frozen=True, kw_only=True):
 
     issuer: Issuer
     directory: Directory
-    keys: SigningKeys
+    keys: KeySource
     names: ServiceNames
     clock: Callable[[], int]
 
@@ -119,7 +120,7 @@ def _token(deps: OAuthDeps, version: int) -> _Answer:
             authorization=request.headers.get("authorization", ""),
             base_url=_base_url(deps, request),
         )
-        return deps.issuer.answer(asked, deps.clock())
+        return await deps.issuer.answer(asked, deps.clock())
 
     return answer
 
@@ -164,7 +165,7 @@ def _configuration(deps: OAuthDeps, version: int) -> _Answer:
 def _key_set(deps: OAuthDeps, version: int) -> _Answer:
     async def answer(request: Request) -> dict[str, Any]:
         tenant = resolve_tenant(deps.directory, request.path_params["tenant"])
-        return deps.keys.jwks(issuer_of(_base_url(deps, request), tenant.guid, version))
+        return deps.keys.at(deps.clock()).jwks(issuer_of(_base_url(deps, request), tenant.guid, version))
 
     return answer
 

@@ -43,7 +43,7 @@ CREATE TABLE refresh_family (
     tenant_id  INTEGER NOT NULL,
     user_id    TEXT    NOT NULL,
     app_id     TEXT    NOT NULL,
-    asked      TEXT    NOT NULL,                  -- JSON array: what the person signed in for
+    asked      TEXT    NOT NULL,                  -- JSON of identity.sign_in.Wanted
     token_hash TEXT    NOT NULL,                  -- of the newest
     opened     INTEGER NOT NULL,
     used       INTEGER NOT NULL
