@@ -40,6 +40,13 @@ class By(msgspec.Struct, frozen=True, kw_only=True):
     comment: str | None = None
 
 
+class Regrouped(msgspec.Struct, frozen=True):
+    """What a verb did: the incident it is about, and all that got a new version by it, that one first."""
+
+    incident_id: int
+    changed: tuple[int, ...]
+
+
 class Regrouping:
     """One change of the grouping of one tenant, in the open transaction. Nothing is written before `write`."""
 
@@ -111,13 +118,23 @@ class Regrouping:
                 kept = [each for each in self._apart[here] if each != there]
                 self._apart[here] = (*kept, there)[-APART_MAX:]
 
+    def inherit_apart(self, incident_id: int, other: int, but: Iterable[int] = ()) -> None:
+        """Let what is apart of the other be apart of this one too: a cut holds for all alerts that were there."""
+        known = {incident_id, other, *self._apart[incident_id], *but}
+        more = [each for each in self._apart[other] if each not in known]
+        self._apart[incident_id] = (*more, *self._apart[incident_id])[-APART_MAX:]
+
+    def forget_apart(self, incident_id: int, others: set[int]) -> None:
+        """Let go of what the incident had to be apart from only because of alerts that it has no more."""
+        self._apart[incident_id] = tuple([each for each in self._apart[incident_id] if each not in others])
+
     def unite(self, target: int, sources: Iterable[int]) -> None:
         """Remember that a person put these together: what held for one holds for all, but not between them."""
         gone = set(sources)
         known = [IncidentFacts(each, apart=self._apart[each]) for each in (target, *sorted(gone))]
         self._apart[target] = together_apart(*known)
 
-    def write(self, target: int, action: str, detail: dict[str, Any]) -> None:
+    def write(self, target: int, action: str, detail: dict[str, Any]) -> Regrouped:
         """Number the changes and hand everything to the store; incidents that hold nothing become husks of `target`."""
         store, tenant_id = self._store, self._tenant_id
         changes = {each: self._counters.next_change(self._by.clock) for each in sorted(self._members)}
@@ -145,6 +162,7 @@ class Regrouping:
         store.write_log(tenant_id, self._log(changes, target, action, detail))
         self._repost({alert.alert_number for alert, _ in moved}, groups)
         store.save_counters(self._counters)
+        return Regrouped(target, (target, *sorted(set(changes) - {target})))
 
     def _version(self, incident_id: int, alerts: list[Held], target: int, change: int, stamp: int) -> LiveIncident:
         live, header = self.lives.get(incident_id), self.headers[incident_id]

@@ -10,27 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import msgspec
-
 from tocsin.correlation.guards import Limits
-from tocsin.documents import CommentDocument, IncidentHeader
+from tocsin.documents import IncidentHeader, decode_alert
 from tocsin.errors import InvalidChange
-from tocsin.membership import By, Regrouping
-from tocsin.model import Classification, Determination, IncidentStatus
-from tocsin.stores.sqlite.merged import find_edges, find_merged, forget_merged
-from tocsin.stores.sqlite.writing import LiveIncident, WriteStore
-from tocsin.triage import survivor
+from tocsin.membership import By, Regrouped, Regrouping
+from tocsin.model import AlertStatus, Classification, Determination, IncidentStatus
+from tocsin.stores.sqlite.merged import MergedIncident, find_edges, find_merged, forget_merged, keep_without
+from tocsin.stores.sqlite.writing import LiveIncident, NewAlert, WriteStore
+from tocsin.triage import COMMENTS_CHARACTERS_MAX, TAGS_MAX, changeable, survivor
+from tocsin.uniting import united, without
 
 SOURCES_MAX: Final = 100
 ALERTS_MAX: Final = 5_000
+ALERTS_READ_MAX: Final = 20_000
+"""Of all incidents that one call changes: the writer reads them all, and nobody else writes meanwhile."""
 
-__all__ = ["By", "merge_incidents", "move_alerts", "split", "unmerge"]
+__all__ = ["By", "Regrouped", "merge_incidents", "move_alerts", "split", "unmerge"]
 
 
 def merge_incidents(
     store: WriteStore, tenant_id: int, sources: Sequence[int], target: int, *, by: By, limits: Limits
-) -> int:
-    """Make these incidents one with the target, which is given back. What people wrote moves along; sources are husks.
+) -> Regrouped:
+    """Make these incidents one with the target. What people wrote moves along; sources become husks.
 
     Evidence is not asked, and the target keeps its decisions. Raises NotFound, Redirected, and InvalidChange where
     decisions contradict each other (`incidents-api.md` section 6.1) or the incident would be too large.
@@ -41,22 +42,22 @@ def merge_incidents(
     if len(wanted) > SOURCES_MAX:
         raise InvalidChange(f"sources: {len(wanted)} are more than the {SOURCES_MAX} that one call may merge")
     work = Regrouping(store, tenant_id, by)
+    known = [changeable(store, tenant_id, each, by.not_before) for each in (target, *wanted)]
+    _check_agreement(known)
+    _check_size(known, limits)
     into = work.open(target)
     lives = [work.open(each) for each in wanted]
-    _check_agreement([into, *lives])
-    _check_size([into, *lives], limits)
     for live in lives:
         work.move(live.incident_id, work.numbers_of(live.incident_id), target)
-    work.headers[target] = _united(into.header, [live.header for live in lives])
+    work.headers[target] = _checked(united(into.header, [live.header for live in lives]))
     work.unite(target, wanted)
-    work.write(target, "merged", {"sources": wanted})
-    return target
+    return work.write(target, "merged", {"sources": wanted})
 
 
 def move_alerts(
     store: WriteStore, tenant_id: int, alert_numbers: Sequence[int], target: int | None, *, by: By, limits: Limits
-) -> int:
-    """Move alerts to another incident, or (None) to a new one; gives that incident.
+) -> Regrouped:
+    """Move alerts to another incident, or (None) to a new one.
 
     An incident that loses its last alert becomes a husk of the target, as in a merge. Raises NotFound, Redirected,
     InvalidChange.
@@ -64,13 +65,19 @@ def move_alerts(
     if not 0 < len(alert_numbers) <= ALERTS_MAX:
         raise InvalidChange(f"alertIds: from 1 to {ALERTS_MAX} alerts are moved in one call")
     work = Regrouping(store, tenant_id, by)
+    alerts = {number: store.get_alert(tenant_id, number) for number in alert_numbers}
     moving: dict[int, set[int]] = {}
-    for number in alert_numbers:
-        moving.setdefault(store.get_alert(tenant_id, number).incident_id, set()).add(number)
+    for number, alert in alerts.items():
+        moving.setdefault(alert.incident_id, set()).add(number)
+    known = {each: changeable(store, tenant_id, each, by.not_before) for each in sorted(moving)}
+    if target is not None:
+        known[target] = changeable(store, tenant_id, target, by.not_before)
+        _check_open(known[target], [each for each in alerts.values() if each.incident_id != target])
+    _check_read(known.values())
+    lives = [work.open(each) for each in known if each != target]
     if target is not None:
         work.open(target)
         moving.pop(target, None)
-    lives = [work.open(each) for each in sorted(moving)]
     if not lives:
         raise InvalidChange("alertIds: all of them are in that incident already")
     emptied = [live for live in lives if work.numbers_of(live.incident_id) == moving[live.incident_id]]
@@ -81,27 +88,31 @@ def move_alerts(
 
 def _moved(
     work: Regrouping, moving: dict[int, set[int]], emptied: list[LiveIncident], target: int | None, limits: Limits
-) -> int:
+) -> Regrouped:
     if target is None:
-        target = work.open_new(work.lives[min(moving)].header.status)
+        statuses = [work.lives[each].header.status for each in sorted(moving)]
+        going = [each for each in statuses if each is not IncidentStatus.RESOLVED]
+        target = work.open_new(going[0] if going else IncidentStatus.RESOLVED)
     held = len(work.numbers_of(target)) + sum(len(each) for each in moving.values())
     if held > limits.incident_alerts_max:
         raise InvalidChange(f"incident {target} would hold {held} alerts; at most {limits.incident_alerts_max} may be")
     for source, numbers in moving.items():
         work.move(source, numbers, target)
     if emptied:
-        work.headers[target] = _united(work.headers[target], [live.header for live in emptied])
+        header = united(work.headers[target], [live.header for live in emptied])
+        work.headers[target] = _checked(header)
         work.unite(target, [live.incident_id for live in emptied])
     gone = {live.incident_id for live in emptied}
-    work.part(target, [source for source in moving if source not in gone])
-    work.write(target, "alerts-moved", {"alerts": sorted(set().union(*moving.values())), "from": sorted(moving)})
-    return target
+    for source in sorted(moving.keys() - gone):
+        work.inherit_apart(target, source)
+        work.part(target, [source])
+    return work.write(target, "alerts-moved", {"alerts": sorted(set().union(*moving.values())), "from": sorted(moving)})
 
 
-def split(store: WriteStore, tenant_id: int, alert_number: int, *, by: By) -> int:
+def split(store: WriteStore, tenant_id: int, alert_number: int, *, by: By) -> Regrouped:
     """Cut the reason by which this alert joined: it and all that hangs on it get an incident of their own.
 
-    Gives that incident. Raises NotFound, Redirected, and InvalidChange where there is no such reason to cut.
+    Raises NotFound, Redirected, and InvalidChange where there is no such reason to cut.
     """
     work = Regrouping(store, tenant_id, by)
     source = store.get_alert(tenant_id, alert_number).incident_id
@@ -116,9 +127,9 @@ def split(store: WriteStore, tenant_id: int, alert_number: int, *, by: By) -> in
         raise InvalidChange("the two parts hang together by other reasons too; move the alerts instead")
     target = work.open_new(live.header.status)
     work.move(source, part, target)
+    work.inherit_apart(target, source)
     work.part(target, [source])
-    work.write(target, "split", {"from": source, "alert": alert_number, "alerts": sorted(part)})
-    return target
+    return work.write(target, "split", {"from": source, "alert": alert_number, "alerts": sorted(part)})
 
 
 def _hanging_on(alert_number: int, edges: Iterable[tuple[int, int, int]]) -> set[int]:
@@ -135,8 +146,8 @@ def _hanging_on(alert_number: int, edges: Iterable[tuple[int, int, int]]) -> set
     return found
 
 
-def unmerge(store: WriteStore, tenant_id: int, husk_id: int, *, by: By) -> int:
-    """Bring a merged incident back to life with the alerts, tags, comments and decisions it had; gives its id.
+def unmerge(store: WriteStore, tenant_id: int, husk_id: int, *, by: By) -> Regrouped:
+    """Bring a merged incident back to life with the alerts, tags, comments and decisions it had.
 
     The incident that holds its alerts now loses them, and what it got from the merge unless it was changed since.
     Alerts that went elsewhere meanwhile stay there. Raises NotFound, InvalidChange.
@@ -152,13 +163,34 @@ def unmerge(store: WriteStore, tenant_id: int, husk_id: int, *, by: By) -> int:
         raise InvalidChange(f"incident {holder.incident_id} would keep or give no alert; move alerts instead")
     work.move(holder.incident_id, back, husk_id)
     work.headers[husk_id] = kept.header
-    work.restore(husk_id, kept.facts, whole=back == set(kept.alert_numbers))
-    if kept.into_id == holder.incident_id and kept.into_header is not None:
-        work.headers[holder.incident_id] = _without(holder.header, kept.header, kept.into_header)
+    work.restore(husk_id, kept.facts, whole=len(back) == kept.facts.alert_count)
+    _take_back(store, tenant_id, work, holder, kept)
     work.part(husk_id, [holder.incident_id])
     forget_merged(store.connection, tenant_id, husk_id)
-    work.write(husk_id, "unmerged", {"from": holder.incident_id, "alerts": sorted(back)})
-    return husk_id
+    return work.write(husk_id, "unmerged", {"from": holder.incident_id, "alerts": sorted(back)})
+
+
+def _take_back(store: WriteStore, tenant_id: int, work: Regrouping, holder: LiveIncident, kept: MergedIncident) -> None:
+    """Take what a merge brought from the incident that has it now, and from every husk that it came through.
+
+    A husk on the way is later undone by itself: it must not bring back what was undone before.
+    """
+    before, known_apart, at = kept.into_header, set(() if kept.into_facts is None else kept.into_facts.apart), kept
+    while before is not None and at.into_id != holder.incident_id:
+        onward = find_merged(store.connection, tenant_id, at.into_id)
+        if onward is None:
+            return
+        numbers = set(onward.alert_numbers) - set(kept.alert_numbers)
+        keep_without(
+            store.connection, tenant_id, at.into_id, without(onward.header, kept.header, before), sorted(numbers)
+        )
+        before = None if onward.into_header is None else united(onward.into_header, [before])
+        known_apart.update(() if onward.into_facts is None else onward.into_facts.apart)
+        at = onward
+    if before is not None:
+        work.headers[holder.incident_id] = without(holder.header, kept.header, before)
+        work.forget_apart(holder.incident_id, set(kept.facts.apart) - known_apart)
+        work.inherit_apart(kept.facts.incident_id, holder.incident_id, but=known_apart)
 
 
 def _check_agreement(lives: Sequence[LiveIncident]) -> None:
@@ -182,50 +214,28 @@ def _check_size(lives: Sequence[LiveIncident], limits: Limits) -> None:
         raise InvalidChange(f"together they would hold {together} alerts; at most {limits.incident_alerts_max} may be")
 
 
-def _united(target: IncidentHeader, sources: Sequence[IncidentHeader]) -> IncidentHeader:
-    """The target's header with what people wrote on the sources, and their decisions where it has none."""
-    every = (target, *sources)
-    in_progress = any(each.status is IncidentStatus.IN_PROGRESS for each in sources)
-    comments = [comment for each in every for comment in each.comments]
-    judged = [each.classification for each in every if each.classification is not Classification.UNKNOWN]
-    found = [each.determination for each in every if each.determination is not Determination.NOT_AVAILABLE]
-    started = in_progress and target.status is IncidentStatus.ACTIVE
-    return msgspec.structs.replace(
-        target,
-        status=IncidentStatus.IN_PROGRESS if started else target.status,
-        assigned_to=next((each.assigned_to for each in every if each.assigned_to), target.assigned_to),
-        classification=judged[0] if judged else Classification.UNKNOWN,
-        determination=found[0] if found else Determination.NOT_AVAILABLE,
-        tags=tuple(dict.fromkeys([tag for each in every for tag in each.tags])),
-        comments=tuple(sorted(comments, key=lambda each: each.created_time)),
-    )
+def _check_read(lives: Iterable[LiveIncident]) -> None:
+    together = sum(live.facts.alert_count for live in lives)
+    if together > ALERTS_READ_MAX:
+        raise InvalidChange(
+            f"alertIds: the incidents they are in hold {together} alerts; "
+            f"one call may change incidents of {ALERTS_READ_MAX} together, so move them in several calls"
+        )
 
 
-def _without(now: IncidentHeader, source: IncidentHeader, before: IncidentHeader) -> IncidentHeader:
-    """The header without what the merge brought. What is neither from before nor from the source, people set since."""
-    brought = {name: getattr(before, name) for name in _DECISIONS if getattr(now, name) == getattr(source, name)}
-    return msgspec.structs.replace(
-        now,
-        **brought,
-        tags=tuple([tag for tag in now.tags if tag not in source.tags or tag in before.tags]),
-        comments=_subtracted(now.comments, source.comments, before.comments),
-    )
+def _check_open(target: LiveIncident, coming: Sequence[NewAlert]) -> None:
+    """A closed incident takes closed alerts alone: nobody looks into it any more."""
+    if target.header.status is IncidentStatus.RESOLVED and any(
+        decode_alert(each.document).status is not AlertStatus.RESOLVED for each in coming
+    ):
+        raise InvalidChange(f"status: incident {target.incident_id} is resolved and alerts are not; open it first")
 
 
-def _subtracted(
-    now: Iterable[CommentDocument], source: Iterable[CommentDocument], before: Iterable[CommentDocument]
-) -> tuple[CommentDocument, ...]:
-    """Each comment of the source goes once; an equal one of the target's own stays."""
-    going, left = list(source), []
-    own = list(before)
-    for comment in now:
-        if comment in own:
-            own.remove(comment)
-        elif comment in going:
-            going.remove(comment)
-            continue
-        left.append(comment)
-    return tuple(left)
-
-
-_DECISIONS: Final = ("status", "assigned_to", "classification", "determination")
+def _checked(header: IncidentHeader) -> IncidentHeader:
+    """The header of an incident that became of several, if it keeps the bounds that one has."""
+    if len(header.tags) > TAGS_MAX:
+        raise InvalidChange(f"tags: together they would have {len(header.tags)}; at most {TAGS_MAX} may be")
+    written = sum(len(each.comment) for each in header.comments)
+    if written > COMMENTS_CHARACTERS_MAX:
+        raise InvalidChange(f"comments: together they would be longer than {COMMENTS_CHARACTERS_MAX} characters")
+    return header

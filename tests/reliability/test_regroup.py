@@ -16,7 +16,7 @@ from tocsin.correlation.guards import Limits
 from tocsin.documents import IncidentHeader, decode_alert, decode_header
 from tocsin.errors import InvalidChange, NotFound, Redirected
 from tocsin.model import Classification, IncidentStatus
-from tocsin.regroup import By, merge_incidents, move_alerts, split, unmerge
+from tocsin.regroup import By, Regrouped, merge_incidents, move_alerts, split, unmerge
 from tocsin.stores.sqlite.purging import Purge
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.ticks import DAY
@@ -36,26 +36,29 @@ def by(bench: Bench, comment: str | None = None) -> By:
     return By(actor=ACTOR, clock=bench.clock(), not_before=0, comment=comment)
 
 
+def run(bench: Bench, verb: Callable[[WriteStore], Regrouped]) -> int:
+    done: Regrouped = bench.committer.run(verb)
+    return done.incident_id
+
+
 def merge(bench: Bench, sources: list[int], target: int, comment: str | None = None) -> int:
     who = by(bench, comment)
-    return bench.committer.run(
-        lambda store: merge_incidents(store, TENANT, sources, target, by=who, limits=bench.limits)
-    )
+    return run(bench, lambda store: merge_incidents(store, TENANT, sources, target, by=who, limits=bench.limits))
 
 
 def move(bench: Bench, numbers: list[int], target: int | None) -> int:
     who = by(bench)
-    return bench.committer.run(lambda store: move_alerts(store, TENANT, numbers, target, by=who, limits=bench.limits))
+    return run(bench, lambda store: move_alerts(store, TENANT, numbers, target, by=who, limits=bench.limits))
 
 
 def cut(bench: Bench, number: int) -> int:
     who = by(bench)
-    return bench.committer.run(lambda store: split(store, TENANT, number, by=who))
+    return run(bench, lambda store: split(store, TENANT, number, by=who))
 
 
 def undo(bench: Bench, husk: int) -> int:
     who = by(bench)
-    return bench.committer.run(lambda store: unmerge(store, TENANT, husk, by=who))
+    return run(bench, lambda store: unmerge(store, TENANT, husk, by=who))
 
 
 def patch(bench: Bench, incident_id: int, **changes: Any) -> None:
@@ -283,3 +286,117 @@ def test_a_husk_past_retention_leaves_nothing_behind(bench: Bench) -> None:
 
     bench.committer.run(purge)
     assert bench.store.connection.execute("SELECT count(*) FROM incident_merged").get == 0
+
+
+def apart(bench: Bench, incident_id: int) -> set[int]:
+    live = bench.store.live(TENANT, incident_id)
+    assert live is not None
+    return set(live.facts.apart)
+
+
+def test_a_cut_holds_for_every_part_of_what_was_cut_even_after_a_restart(bench: Bench) -> None:
+    bench.ingest(*chain("a", "b", "c", "d", "e"))
+    assert cut(bench, 3) == 2
+    assert cut(bench, 2) == 3
+    assert (apart(bench, 1), apart(bench, 2), apart(bench, 3)) == ({2, 3}, {1}, {1, 2})
+    bench.open()
+    for number, (one, other) in enumerate((("b", "e"), ("a", "b"), ("a", "e")), 20):
+        bench.ingest(native(number, entities=shared_url(one) + shared_url(other)))
+    assert [header(bench, each).redirect_incident_id for each in (1, 2, 3)] == [None, None, None]
+
+
+def test_no_alert_of_the_same_delivery_joins_what_was_cut(bench: Bench) -> None:
+    bench.ingest(*chain("a", "b", "c", "d"))
+    cut(bench, 3)
+    bench.ingest(*[native(number, entities=shared_url("a") + shared_url("d")) for number in range(20, 26)])
+    assert header(bench, 1).redirect_incident_id is header(bench, 2).redirect_incident_id is None
+
+
+def three(bench: Bench) -> None:
+    """Three incidents of two alerts with a tag and a comment each."""
+    bench.ingest(*[native(number, entities=shared_url("abc"[number % 3])) for number in range(6)])
+    for each in (1, 2, 3):
+        patch(bench, each, tags=(f"tag-{each}", "all"), comment=f"comment {each}")
+    patch(bench, 1, assigned_to="ann@corp.example", status=IncidentStatus.IN_PROGRESS)
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_merges_one_into_the_next_are_undone_exactly_in_either_order(bench: Bench, order: tuple[int, int]) -> None:
+    three(bench)
+    before, remembered = state(bench, 1, 2, 3), postings(bench)
+    merge(bench, [1], 2)
+    merge(bench, [2], 3)
+    assert numbers(bench, 3) == [1, 2, 3, 4, 5, 6]
+    for husk in order:
+        undo(bench, husk)
+        assert_sound(bench.store.connection)
+    assert state(bench, 1, 2, 3) == before
+    assert postings(bench) == remembered
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_two_merges_into_one_are_undone_exactly_in_either_order(bench: Bench, order: tuple[int, int]) -> None:
+    three(bench)
+    before = state(bench, 1, 2, 3)
+    merge(bench, [1], 3)
+    merge(bench, [2], 3)
+    for husk in order:
+        undo(bench, husk)
+    assert state(bench, 1, 2, 3) == before
+
+
+def test_a_merge_and_its_undoing_leave_no_mark_of_other_cuts_behind(bench: Bench) -> None:
+    bench.ingest(*chain("a", "b", "c", "d"))
+    cut(bench, 3)
+    bench.ingest(native(9, entities=shared_url("z")))
+    merge(bench, [1], 3)
+    assert apart(bench, 3) == {2}
+    undo(bench, 1)
+    assert (apart(bench, 3), apart(bench, 1)) == ({1}, {2, 3})
+
+
+def test_alerts_that_came_after_the_merge_stay_with_the_survivor(bench: Bench) -> None:
+    two(bench)
+    merge(bench, [2], 1)
+    bench.ingest(native(8, entities=shared_url("b")))
+    undo(bench, 2)
+    assert (numbers(bench, 1), numbers(bench, 2)) == ([1, 3, 5], [2, 4])
+    assert_sound(bench.store.connection)
+
+
+def test_open_alerts_do_not_go_into_a_closed_incident(bench: Bench) -> None:
+    two(bench)
+    patch(bench, 1, status=IncidentStatus.RESOLVED)
+    refused(lambda: move(bench, [2], 1), InvalidChange, "resolved")
+    fresh = move(bench, [1, 2], None)
+    assert header(bench, fresh).status is IncidentStatus.IN_PROGRESS
+
+
+def test_a_merge_that_would_lose_tags_or_remarks_is_refused(bench: Bench) -> None:
+    two(bench)
+    patch(bench, 1, tags=tuple(f"one {each}" for each in range(60)))
+    patch(bench, 2, tags=tuple(f"two {each}" for each in range(60)))
+    refused(lambda: merge(bench, [2], 1), InvalidChange, "at most 100")
+
+
+def test_at_the_cap_an_alert_opens_another_incident_and_the_log_says_why(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, HandClock(), Limits(incident_alerts_max=3))
+    results = bench.ingest(*[native(number, entities=shared_url("a")) for number in range(7)])
+    assert [each.incident_id for each in results] == [1, 1, 1, 2, 2, 2, 3]
+    row = bench.reader.get_incident(bench.scope, 2)
+    assert "it has 3 alerts, the most one may hold" in bench.reader.find_log(bench.scope, row)[0].detail
+    refused(lambda: merge(bench, [2], 1), InvalidChange, "at most 3")
+    refused(lambda: move(bench, [7], 1), InvalidChange, "at most 3")
+    assert_sound(bench.store.connection)
+
+
+def test_at_the_cap_of_entities_the_machine_merges_nothing_and_the_log_says_why(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, HandClock(), Limits(incident_entities_max=2))
+    two(bench)
+    bench.ingest(native(5, entities=shared_url("a") + shared_url("b")))
+    assert header(bench, 2).redirect_incident_id is None
+    row = bench.reader.get_incident(bench.scope, 1)
+    patch(bench, 2, assigned_to=None, classification=Classification.UNKNOWN, status=IncidentStatus.ACTIVE)
+    bench.ingest(native(6, entities=shared_url("a") + shared_url("b")))
+    log = bench.reader.find_log(bench.scope, bench.reader.get_incident(bench.scope, row.incident_id))
+    assert "more than 2 entities" in log[-1].detail

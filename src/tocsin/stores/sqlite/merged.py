@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import apsw
 import msgspec
 
 from tocsin.correlation.memory import IncidentFacts
-from tocsin.documents import IncidentHeader, decode_header
+from tocsin.documents import IncidentHeader, decode_header, encode_header
 
 _facts_decoder = msgspec.msgpack.Decoder(IncidentFacts)
 _numbers_decoder = msgspec.json.Decoder(tuple[int, ...])
@@ -53,6 +53,16 @@ def find_merged(connection: apsw.Connection, tenant_id: int, incident_id: int) -
         _numbers_decoder.decode(alerts),
         None if into_header is None else decode_header(into_header),
         None if into_facts is None else _facts_decoder.decode(into_facts),
+    )
+
+
+def keep_without(
+    connection: apsw.Connection, tenant_id: int, incident_id: int, header: IncidentHeader, alert_numbers: Sequence[int]
+) -> None:
+    """Change what is kept of a husk, after one that had been merged into it was brought back to life."""
+    connection.execute(
+        "UPDATE incident_merged SET header = ?, alerts = ? WHERE tenant_id = ? AND incident_id = ?",
+        (encode_header(header), msgspec.json.encode(alert_numbers).decode(), tenant_id, incident_id),
     )
 
 
