@@ -18,16 +18,19 @@ from tocsin.correlation.evidence import Evidence
 from tocsin.correlation.guards import Limits
 from tocsin.correlation.memory import EntityMemory, IncidentFacts
 from tocsin.correlation.title import incident_title
+from tocsin.correlation.tuned import suppression_key
+from tocsin.correlation.tuning import Suppression
 from tocsin.correlation.watch import Watch
 from tocsin.documents import IncidentHeader, alert_id, encode_alert, move_alert
 from tocsin.errors import Refused
-from tocsin.model import Alert, Classification, Determination, IncidentStatus, Severity
+from tocsin.model import Alert, AlertStatus, Classification, Determination, IncidentStatus, Severity
 from tocsin.payload import split_payload
 from tocsin.senders import REGISTRY, Sender
 from tocsin.stores.sqlite.writing import Counters, LiveIncident, LogEntry, NewAlert, NewLink, WriteStore
 from tocsin.ticks import format_ticks
 
 ACTOR: Final = "correlation"
+SUPPRESSED_TAG: Final = "suppressed"
 _SEVERITIES: Final = tuple(Severity)
 _evidence_encoder = msgspec.msgpack.Encoder()
 _detail_encoder = msgspec.json.Encoder()
@@ -146,12 +149,14 @@ class _Batch:
         self._store, self._counters, self._clock = store, counters, clock
         self._tenant_id = counters.tenant_id
         view = _StoredView(store, counters.tenant_id, not_before)
-        self._correlator = Correlator(view, limits)
+        self._tuned = store.tunings.get(counters.tenant_id, clock)
+        self._correlator = Correlator(view, limits, self._tuned)
         self._watch = Watch(view, self._correlator, moments=True)
         self._placed: dict[int, _Placed] = {}
         self._ids: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         self._evidence: dict[tuple[str, str], tuple[Evidence, ...]] = {}
         self._redirects: dict[int, int] = {}
+        self._suppressed: dict[int, str] = {}
         self._changes: dict[int, tuple[int, int]] = {}
 
     def look_up(self, deliveries: Sequence[Delivery]) -> None:
@@ -203,12 +208,29 @@ class _Batch:
     def _place(self, sender: str, alert: Alert, evidence: tuple[Evidence, ...]) -> tuple[int, int]:
         counters = self._counters
         counters.last_alert += 1
+        suppression = None if self._tuned is None else self._tuned.suppression(alert, self._clock)
+        if suppression is not None:
+            return self._set_aside(sender, alert, suppression)
         evidence = self._watch.seen(alert, evidence)
         placement = self._correlator.place(alert, counters.last_alert, counters.last_incident + 1, evidence)
         self._watch.placed(alert, evidence[0].key, placement)
         counters.last_incident += placement.opened
         for merge in placement.merges:
             self._redirects[merge.source_id] = merge.target_id
+        self._placed[counters.last_alert] = _Placed(counters.last_alert, sender, alert, placement)
+        return counters.last_alert, placement.incident_id
+
+    def _set_aside(self, sender: str, alert: Alert, rule: Suppression) -> tuple[int, int]:
+        """Keep an alert that a rule of the tenant suppresses: resolved, and apart from all that is alive."""
+        counters = self._counters
+        alert = msgspec.structs.replace(
+            alert, status=AlertStatus.RESOLVED, classification=Classification.INFORMATIONAL_EXPECTED_ACTIVITY
+        )
+        placement = self._correlator.set_aside(
+            alert, counters.last_alert, counters.last_incident + 1, suppression_key(rule)
+        )
+        counters.last_incident += placement.opened
+        self._suppressed[placement.incident_id] = rule.reason
         self._placed[counters.last_alert] = _Placed(counters.last_alert, sender, alert, placement)
         return counters.last_alert, placement.incident_id
 
@@ -245,6 +267,9 @@ class _Batch:
             versions.append((version, 0 if live is None else live.change, stamp))
         store.write_alerts(tenant_id, self._moved_alerts())
         store.write_alerts(tenant_id, [self._new_alert(placed) for placed in self._placed.values()])
+        store.exposures.write(
+            tenant_id, self._counters.guid, [(each.number, each.alert) for each in self._placed.values()]
+        )
         store.write_versions(tenant_id, versions)
         store.write_links(tenant_id, self._links())
         store.write_log(tenant_id, self._log(before, taken))
@@ -261,6 +286,8 @@ class _Batch:
         live = before[facts.incident_id]
         old = None if live is None else live.header
         tags = () if old is None else old.tags
+        if facts.incident_id in self._suppressed:
+            tags = tuple(dict.fromkeys((*tags, SUPPRESSED_TAG)))
         comments = () if old is None else old.comments
         for source_id in sources:
             source = before[source_id]
@@ -339,6 +366,7 @@ class _Batch:
         for incident_id, (change, stamp) in self._changes.items():
             detail: dict[str, object] = {"alerts": joined[incident_id], "merged": taken[incident_id]}
             detail["keptApart"] = apart[incident_id][:20]
+            detail["suppressed"] = self._suppressed.get(incident_id)
             action = "alerts-joined" if before[incident_id] is not None else "opened"
             if incident_id in self._redirects:
                 action = "redirected"

@@ -21,7 +21,9 @@ from tocsin.stores.codes import encode_enum
 from tocsin.stores.sqlite.alerts import INSERT_SEARCH, search_row
 from tocsin.stores.sqlite.blocks import count_blocks
 from tocsin.stores.sqlite.entities import EntityMemories
+from tocsin.stores.sqlite.exposure import Exposures
 from tocsin.stores.sqlite.merged import keep_merged
+from tocsin.stores.sqlite.tuning import TuningsInForce
 
 LIVE_CACHE_MAX: Final = 10_000
 REFUSED_REMEMBERED_MAX: Final = 10_000
@@ -100,6 +102,8 @@ class WriteStore:
     def __init__(self, connection: apsw.Connection) -> None:
         self.connection = connection
         self.entities = EntityMemories(connection)
+        self.exposures = Exposures(connection)
+        self.tunings = TuningsInForce(connection)
         self._live: dict[tuple[int, int], LiveIncident] = {}
         self._refused_lately: dict[tuple[int, str, bytes], int] = {}
         self._number_documents()
@@ -121,6 +125,8 @@ class WriteStore:
             self.connection.execute("ROLLBACK")
         self._live.clear()
         self.entities.rolled_back()
+        self.exposures.forget()
+        self.tunings.forget()
         self._number_documents()
 
     def _number_documents(self) -> None:
@@ -132,8 +138,9 @@ class WriteStore:
         return itertools.count(int(self.connection.execute(statement).get) + 1)
 
     def forget_live(self) -> None:
-        """Drop the cached versions, after some were deleted."""
+        """Drop what is cached of incidents and devices, after some were deleted."""
         self._live.clear()
+        self.exposures.forget()
 
     def checkpoint(self, pages: int, pages_hard: int) -> None:
         """Fold the write-ahead log into the file when it is long; at `pages_hard` wait for readers to let go of it."""
