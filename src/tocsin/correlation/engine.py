@@ -25,7 +25,7 @@ from tocsin.correlation.decay import (
 from tocsin.correlation.evidence import Evidence, device_mark, evidence_keys
 from tocsin.correlation.facts import first_facts, husk_of, merged, with_alert
 from tocsin.correlation.guards import Limits, join_obstacle, merge_obstacle
-from tocsin.correlation.kinds import DEVICE, HOST_IP, MOMENT, RULE, Kind
+from tocsin.correlation.kinds import DEVICE, GENERIC_DEVICE, HOST_IP, MOMENT, RULE, Kind
 from tocsin.correlation.memory import (
     FULL,
     POSTINGS_MAX,
@@ -35,6 +35,7 @@ from tocsin.correlation.memory import (
     Posting,
     View,
 )
+from tocsin.correlation.tuned import Tuned, is_set_aside, set_aside
 from tocsin.model import Alert
 
 DEVICES_FREE: Final = 4
@@ -153,9 +154,9 @@ class _Entity:
 class Correlator:
     """One tenant's correlation during one batch. Not shared between threads."""
 
-    def __init__(self, view: View, limits: Limits | None = None) -> None:
-        self._view = view
-        self._limits = limits or Limits()
+    def __init__(self, view: View, limits: Limits | None = None, tuned: Tuned | None = None) -> None:
+        self._view, self._tuned = view, tuned
+        self._limits = (limits or Limits()) if tuned is None else tuned.limits(limits or Limits())
         self._entities: dict[int, _Entity] = {}
         self._touched: set[int] = set()
         self._merge_count = 0
@@ -167,7 +168,8 @@ class Correlator:
 
         Hand it to `place` to spare computing it twice.
         """
-        return evidence_keys(alert)
+        found = evidence_keys(alert)
+        return found if self._tuned is None else self._tuned.evidence(alert, found)
 
     @property
     def entities_changed(self) -> dict[int, EntityMemory]:
@@ -178,12 +180,12 @@ class Correlator:
         self, alert: Alert, alert_number: int, new_incident_id: int, evidence: tuple[Evidence, ...] | None = None
     ) -> Placement:
         """Decide where the alert goes, and remember it. `new_incident_id` is used only if it opens one."""
-        found = evidence_keys(alert) if evidence is None else evidence
+        found = self.keys_of(alert) if evidence is None else evidence
         loaded = self._entities
         known = [loaded.get(each.key) or self._load(each.key) for each in found]
         ranked = self._ranked(alert.first_activity, found, known)
         kept_apart: list[str] = []
-        chosen = self._chosen(ranked, kept_apart)
+        chosen = self._chosen(alert, ranked, kept_apart)
         joined = new_incident_id if chosen is None else chosen[1]
         fresh = self._remember(alert.first_activity, alert_number, joined, found, known)
         link = None
@@ -197,6 +199,24 @@ class Correlator:
         merges = self._merge(joined, others, kept_apart)
         incident_id = merges[-1].target_id if merges else joined
         return Placement(incident_id, False, link, tuple(merges), tuple(kept_apart[:KEPT_APART_MAX]))
+
+    def set_aside(self, alert: Alert, alert_number: int, new_incident_id: int, key: int) -> Placement:
+        """Put a suppressed alert into the resolved incident of its rule (`key`), or open one; nothing else is noted."""
+        entity = self._entities.get(key) or self._load(key)
+        at = alert.first_activity
+        for incident_id, (seen, _) in sorted(entity.postings.items()):
+            facts = self._incident(incident_id)
+            if facts is None or not is_set_aside(facts) or facts.alert_count >= self._limits.incident_alerts_max:
+                continue
+            if abs(at - seen) < ticks.DAY:
+                entity.post(incident_id, at, alert_number)
+                self._touched.add(key)
+                self._change(with_alert(facts, alert, 0))
+                return Placement(incident_id, False, None, (), ())
+        entity.post(new_incident_id, at, alert_number)
+        self._touched.add(key)
+        self._change(set_aside(first_facts(new_incident_id, alert, 0)))
+        return Placement(new_incident_id, True, None, (), ())
 
     def facts_of(self, incident_id: int) -> IncidentFacts:
         """What is known of an incident as of the last `place`; empty facts where nothing is."""
@@ -241,9 +261,12 @@ class Correlator:
             ranked.sort(key=lambda candidate: (-candidate[0], candidate[1]))
         return ranked
 
-    def _chosen(self, ranked: list[_Candidate], kept_apart: list[str]) -> _Candidate | None:
+    def _chosen(self, alert: Alert, ranked: list[_Candidate], kept_apart: list[str]) -> _Candidate | None:
         for candidate in ranked:
-            obstacle = join_obstacle(self._facts(candidate[1]), self._limits)
+            facts = self._facts(candidate[1])
+            obstacle = join_obstacle(facts, self._limits)
+            if obstacle is None and self._tuned is not None:
+                obstacle = self._tuned.join_obstacle(alert, facts)
             if obstacle is None:
                 return candidate
             kept_apart.append(f"not joined to incident {candidate[1]} (score {candidate[0]:.2f}): {obstacle}")
@@ -255,6 +278,8 @@ class Correlator:
             if score < self._limits.merge_score or len(merges) >= self._limits.merges_max:
                 break
             obstacle = merge_obstacle(self._facts(joined), self._facts(other), self._limits)
+            if obstacle is None and self._tuned is not None:
+                obstacle = self._tuned.merge_obstacle(self._facts(joined), self._facts(other))
             if obstacle is not None:
                 if not any(f"incident {other} " in text for text in kept_apart):
                     kept_apart.append(f"not merged with incident {other} (score {score:.2f}): {obstacle}")
@@ -366,7 +391,7 @@ def _gather(
 
 def _where(found: tuple[Evidence, ...]) -> list[int]:
     """Marks of the devices of an alert; where no device is named, of the addresses that stand for them."""
-    devices = [device_mark(each.key) for each in found if each.kind is DEVICE]
+    devices = [device_mark(each.key) for each in found if each.kind in (DEVICE, GENERIC_DEVICE)]
     return devices or [device_mark(each.key) for each in found if each.kind is HOST_IP]
 
 

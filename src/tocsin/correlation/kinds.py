@@ -63,6 +63,12 @@ REGISTRY: Final = Kind("registry", "registry value", 0.20, 2 * ticks.HOUR, SIMIL
 MALWARE: Final = Kind("malware", "malware name", 0.20, 24 * ticks.HOUR, SIMILAR_ARTIFACTS)
 SHARE: Final = Kind("share", "share", 0.10, 2 * ticks.HOUR, SIMILAR_ARTIFACTS)
 GENERIC_USER: Final = Kind("genericUser", "common account", 0.10, ticks.HOUR, SAME_ASSET)
+GENERIC_DEVICE: Final = Kind("genericDevice", "common device", 0.10, ticks.HOUR, SAME_ASSET)
+GENERIC_IP: Final = Kind("genericIp", "common address", 0.10, ticks.HOUR, SHARED_INDICATORS)
+GENERIC_FILE: Final = Kind("genericFile", "common program", 0.05, ticks.HOUR, SIMILAR_ARTIFACTS)
+"""What a tenant said is common (`tuning`)."""
+ALWAYS: Final = Kind("always", "joining rule", 1.0, ticks.HOUR, SIMILAR_ARTIFACTS, spreads=False)
+"""A rule of the tenant's that joins; its half-life is made of the rule's own span (`tuned`)."""
 RULE: Final = Kind("rule", "rule", 0.0, ticks.HOUR, TEMPORAL_PROXIMITY)
 REPEAT: Final = Kind(
     "repeat",

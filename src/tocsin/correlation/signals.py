@@ -13,7 +13,7 @@ import msgspec
 
 from tocsin.correlation.evidence import DEVICES_READ_MAX, ENTITIES_READ_MAX, Evidence
 from tocsin.correlation.habit import Surprise
-from tocsin.correlation.kinds import DEVICE, HOST_IP, RESOURCE, USER
+from tocsin.correlation.kinds import DEVICE, GENERIC_DEVICE, HOST_IP, RESOURCE, USER
 from tocsin.correlation.unusual import Unrest, is_strange
 from tocsin.model import Alert
 
@@ -62,7 +62,7 @@ class Signals(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def assets_of(evidence: Sequence[Evidence]) -> tuple[int, ...]:
     """The keys of what an alert happened to: its devices, else host addresses, else accounts or cloud resources."""
-    for kinds in ((DEVICE,), (HOST_IP,), (USER, RESOURCE)):
+    for kinds in ((DEVICE, GENERIC_DEVICE), (HOST_IP,), (USER, RESOURCE)):
         if found := [each.key for each in evidence if each.kind in kinds]:
             return tuple(found[:ASSETS_MAX])
     return (NOBODY,)
