@@ -38,6 +38,7 @@ from tocsin.web.oauth import OAuthDeps, oauth_routes
 from tocsin.web.openapi.page import openapi_routes
 from tocsin.web.portal.pages import portal_routes
 from tocsin.web.protocol import BoundedProtocol
+from tocsin.web.regrouping import regrouping_routes
 
 HOUSEKEEPING_SECONDS: Final = 60
 AUDIT_SECONDS: Final = 1
@@ -71,6 +72,7 @@ def asgi(service: Service) -> Starlette:
     return Starlette(
         routes=[
             *api_routes(service),
+            *regrouping_routes(service),
             *machine_routes(service),
             *intake_routes(service),
             *graph_routes(service),

@@ -25,6 +25,8 @@ from tocsin.ticks import format_ticks
 from tocsin.triage import COMMENT_CHARACTERS_MAX, appended, changeable, check_text, survivor
 
 _SEVERITIES: Final = tuple(Severity)
+REASON_CHARACTERS_MAX: Final = 500
+"""Of a comment, so much goes into the change log, which is kept when the comment is not."""
 _detail_encoder = msgspec.json.Encoder()
 
 
@@ -209,8 +211,8 @@ class Regrouping:
             if incident_id != target:
                 done = "alerts-taken" if self._members[incident_id] else "redirected"
                 told = {"by": action, "into": target}
-            if incident_id == target and self._by.comment is not None:
-                told = {**told, "comment": len(self._by.comment)}
+            if self._by.comment is not None:
+                told = {**told, "reason": self._by.comment[:REASON_CHARACTERS_MAX]}
             text = _detail_encoder.encode(told).decode()
             entries.append(LogEntry(change, stamp, incident_id, self._by.actor, done, text))
         return entries

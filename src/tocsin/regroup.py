@@ -25,7 +25,7 @@ ALERTS_MAX: Final = 5_000
 ALERTS_READ_MAX: Final = 20_000
 """Of all incidents that one call changes: the writer reads them all, and nobody else writes meanwhile."""
 
-__all__ = ["By", "Regrouped", "merge_incidents", "move_alerts", "split", "unmerge"]
+__all__ = ["By", "Regrouped", "check_held", "merge_incidents", "move_alerts", "split", "unmerge"]
 
 
 def merge_incidents(
@@ -191,6 +191,14 @@ def _take_back(store: WriteStore, tenant_id: int, work: Regrouping, holder: Live
         work.headers[holder.incident_id] = without(holder.header, kept.header, before)
         work.forget_apart(holder.incident_id, set(kept.facts.apart) - known_apart)
         work.inherit_apart(kept.facts.incident_id, holder.incident_id, but=known_apart)
+
+
+def check_held(store: WriteStore, tenant_id: int, alert_numbers: Iterable[int], incident_id: int) -> None:
+    """Raise InvalidChange unless the incident holds all these alerts at this moment, NotFound where one is gone."""
+    for number in alert_numbers:
+        held = store.get_alert(tenant_id, number).incident_id
+        if held != incident_id:
+            raise InvalidChange(f"alertIds: alert number {number} went from incident {incident_id} to {held} meanwhile")
 
 
 def _check_agreement(lives: Sequence[LiveIncident]) -> None:

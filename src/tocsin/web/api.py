@@ -46,13 +46,13 @@ def api_routes(service: Service) -> list[Route]:
         linked = page_size is not None or walk.query.top is None
         bytes_max = defender.PAGE_BYTES_MAX if linked else None
         page = service.search.walk(
-            principal.scope(), _renderer(service, service.tenant(principal.tenant_id).guid), walk, bytes_max=bytes_max
+            principal.scope(), renderer(service, service.tenant(principal.tenant_id).guid), walk, bytes_max=bytes_max
         )
         found, now = page.found, service.clock()
         service.walks.note(walk, as_of=found.as_of, given=len(found.rows), last=found.last, ended=found.ended, now=now)
         token = service.walks.token(found.onward) if linked and found.onward is not None else None
         base_url = service.names.base_for(request.headers.get("host", ""))
-        headers = _headers(allowed)
+        headers = answer_headers(allowed)
         if page_size is not None:
             headers["preference-applied"] = f"odata.maxpagesize={page_size}"
         return Response(defender.incident_page(base_url, page.incidents, token), headers=headers)
@@ -76,12 +76,12 @@ def api_routes(service: Service) -> list[Route]:
         tenant = service.tenant(principal.tenant_id)
         incident = service.search.one(
             principal.scope(),
-            _renderer(service, tenant.guid),
+            renderer(service, tenant.guid),
             incident_id,
             not_before=service.not_before(tenant),
         )
         base_url = service.names.base_for(request.headers.get("host", ""))
-        return Response(defender.single_incident(base_url, incident), headers=_headers(allowed))
+        return Response(defender.single_incident(base_url, incident), headers=answer_headers(allowed))
 
     @answering
     async def patch_collection(request: Request) -> Response:
@@ -153,11 +153,13 @@ async def change_incident(
     await asyncio.wrap_future(service.writer.perform(work))
 
 
-def _headers(allowed: Allowed) -> dict[str, str]:
+def answer_headers(allowed: Allowed) -> dict[str, str]:
+    """Of every answer that counts against a quota."""
     return {**defender.HEADERS, **defender.quota_headers(allowed)}
 
 
-def _renderer(service: Service, tenant_guid: str) -> Render:
+def renderer(service: Service, tenant_guid: str) -> Render:
+    """How incidents of a tenant are written."""
     portal_url = service.names.base_url
 
     def render(row: IncidentRow, header: bytes, alerts: Sequence[bytes]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tocsin.access import READ_ALERTS, READ_INCIDENTS, WRITE_ALERTS, WRITE_INCIDENTS, Permission
+from tocsin.dialects.evidence import Evidence
 from tocsin.dialects.graph import GraphError
 from tocsin.dialects.graph_objects import GraphAlert, GraphIncident
 from tocsin.dialects.machines import Machine, MachineAlertPage, MachinePage
@@ -184,6 +185,33 @@ OPERATIONS: Final = (
         *_CHANGING,
         permissions=WRITE_INCIDENTS,
         body=shapes.IncidentUpdate,
+    ),
+    *(
+        _defender(
+            "POST",
+            f"/api/incidents/{{incident_id}}/{name}",
+            summary,
+            shapes.IncidentPage,
+            *_CHANGING,
+            permissions=WRITE_INCIDENTS,
+            body=body,
+            body_required=body is not shapes.Unmerge,
+        )
+        for name, summary, body in (
+            ("merge", "Merge incidents into this one; answers all that changed", shapes.Merging),
+            ("unmerge", "Undo the merge of this one into another; answers both", shapes.Unmerge),
+            ("split", "Cut alerts off into an incident of their own; answers both", shapes.Splitting),
+            ("move", "Move alerts of this one to another or a new one; answers all that changed", shapes.Moving),
+        )
+    ),
+    _defender(
+        "GET",
+        "/api/incidents/{incident_id}/evidence",
+        "Why the alerts of an incident are together: joins as a tree, merges, what people did",
+        Evidence,
+        404,
+        parameters=_MACHINE_PAGE[:2],
+        permissions=READ_INCIDENTS,
     ),
     _defender(
         "GET",

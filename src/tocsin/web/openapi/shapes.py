@@ -14,6 +14,7 @@ from tocsin.dialects import graph_names as names
 from tocsin.dialects.graph_objects import GraphAlert, GraphComment, GraphIncident
 from tocsin.documents import AlertDocument, IncidentHeader
 from tocsin.model import Device, Entity, IncidentStatus
+from tocsin.regroup import ALERTS_MAX, SOURCES_MAX
 from tocsin.triage import COMMENT_CHARACTERS_MAX, OWNER_CHARACTERS_MAX, TAG_CHARACTERS_MAX, TAGS_MAX
 
 Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -103,6 +104,39 @@ class IncidentUpdate(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     classification: Annotated[str, _one_of(*defender_updates.CLASSIFICATIONS)] | UnsetType = UNSET
     determination: Annotated[str, _one_of(*defender_updates.DETERMINATIONS)] | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
+    comment: Remark | UnsetType = UNSET
+
+
+IncidentId: TypeAlias = Annotated[int, Meta(ge=1)]
+AlertIds: TypeAlias = Annotated[list[str], Meta(min_length=1, max_length=ALERTS_MAX)]
+
+
+class Merging(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Which incidents become part of the one in the path."""
+
+    incident_ids: Annotated[list[IncidentId], Meta(min_length=1, max_length=SOURCES_MAX)]
+    comment: Remark | UnsetType = UNSET
+
+
+class Unmerge(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Nothing but a remark, for the incident that comes back."""
+
+    comment: Remark | UnsetType = UNSET
+
+
+class Splitting(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """One of the two: `alertId` cuts the reason by which that alert joined, `alertIds` are taken as they are."""
+
+    alert_id: str | UnsetType = UNSET
+    alert_ids: AlertIds | UnsetType = UNSET
+    comment: Remark | UnsetType = UNSET
+
+
+class Moving(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Alerts of the incident in the path, and where they go; null is a new incident."""
+
+    alert_ids: AlertIds
+    incident_id: IncidentId | None
     comment: Remark | UnsetType = UNSET
 
 
