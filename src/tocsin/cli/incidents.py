@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from tocsin.cli.regrouping import evidence, merge, move, split, unmerge
 from tocsin.cli.screen import moment_of, severity_text, show, show_json, show_table
 from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, reading
 from tocsin.cli.story import Shown, incident_view, load_incident, tell
@@ -15,7 +16,11 @@ from tocsin.errors import InvalidInput
 from tocsin.local import local_url
 from tocsin.odata import INCIDENT_PROPERTIES, parse_filter
 
-incidents = typer.Typer(help="Incidents: list them, and see why they are as they are.", no_args_is_help=True)
+incidents = typer.Typer(
+    help="Incidents: list them, see why they are as they are, and regroup them.", no_args_is_help=True
+)
+for verb in (evidence, merge, unmerge, split, move):
+    incidents.command()(verb)
 
 _HEADINGS = (
     "ID",
