@@ -200,6 +200,15 @@ class Correlator:
         incident_id = merges[-1].target_id if merges else joined
         return Placement(incident_id, False, link, tuple(merges), tuple(kept_apart[:KEPT_APART_MAX]))
 
+    def follow(self, alert: Alert, alert_number: int, incident_id: int, evidence: tuple[Evidence, ...]) -> Placement:
+        """Remember an alert where it is already, without deciding anything: how a rehearsal learns what was before."""
+        known = [self._entities.get(each.key) or self._load(each.key) for each in evidence]
+        fresh = self._remember(alert.first_activity, alert_number, incident_id, evidence, known)
+        facts = self._incident(incident_id)
+        grown = first_facts(incident_id, alert, fresh) if facts is None else with_alert(facts, alert, fresh)
+        self._change(grown)
+        return Placement(incident_id, facts is None, None, (), ())
+
     def set_aside(self, alert: Alert, alert_number: int, new_incident_id: int, key: int) -> Placement:
         """Put a suppressed alert into the resolved incident of its rule (`key`), or open one; nothing else is noted."""
         entity = self._entities.get(key) or self._load(key)
