@@ -28,6 +28,7 @@ from tocsin.service import Service
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import failed
 from tocsin.web.api import api_routes
+from tocsin.web.authorize import Authorize
 from tocsin.web.edge import Edge
 from tocsin.web.graph import graph_routes
 from tocsin.web.graph_asking import MEANT_FOR_GRAPH, exchange_of
@@ -39,6 +40,7 @@ from tocsin.web.openapi.page import openapi_routes
 from tocsin.web.portal.pages import portal_routes
 from tocsin.web.protocol import BoundedProtocol
 from tocsin.web.regrouping import regrouping_routes
+from tocsin.web.sign_in import SignIn
 
 HOUSEKEEPING_SECONDS: Final = 60
 AUDIT_SECONDS: Final = 1
@@ -59,6 +61,7 @@ def asgi(service: Service) -> Starlette:
         names=service.names,
         clock=service.clock,
     )
+    sign_in = SignIn(service)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -78,8 +81,10 @@ def asgi(service: Service) -> Starlette:
             *graph_routes(service),
             *health_routes(service),
             *openapi_routes(service.names),
-            *portal_routes(service),
+            *sign_in.routes(),
+            *portal_routes(service, sign_in),
             *oauth_routes(deps),
+            *Authorize(sign_in).routes(),
         ],
         middleware=[Middleware(Edge, service=service)],
         lifespan=lifespan,

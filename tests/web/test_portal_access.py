@@ -10,13 +10,18 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from house import Client, HandClock, native, running
+from tocsin.app import asgi
+from tocsin.config import Settings
 from tocsin.errors import Unauthenticated
 from tocsin.ingest import read_delivery
 from tocsin.senders import REGISTRY
+from tocsin.service import Service
 from tocsin.ticks import DAY, HOUR, MINUTE, SECOND
-from tocsin.web.portal.session import COOKIE, SESSIONS_MAX, Sessions, mint_sign_in_code, use_sign_in_code
+from tocsin.web.csrf import FIELD
+from tocsin.web.portal.session import COOKIE, mint_sign_in_code, use_sign_in_code
 from visitor import Tree, page, sign_in
 
 PAGES = ("/", "/incidents", "/incidents/1", "/incidents/999", "/incidents/x", "/incidents?severity=bad")
@@ -41,10 +46,12 @@ def minted(client: Client) -> str:
 def test_without_a_session_every_page_says_the_same_and_nothing_of_what_is_there(client: Client) -> None:
     for path in PAGES:
         answer = client.http.get(path, headers={"authorization": f"Bearer {client.token}"})
-        assert answer.status_code == 401
+        assert answer.status_code == 200
+        assert answer.url.path == "/sign-in"
         assert "tocsin portal" in answer.text
         assert "members alone" not in answer.text
-        assert answer.text == client.http.get("/incidents").text
+        there = client.http.get(path, follow_redirects=False)
+        assert (there.status_code, there.text) == (303, "")
 
 
 def test_a_link_opens_a_session_once(client: Client) -> None:
@@ -80,21 +87,67 @@ def test_a_code_that_was_never_minted_is_refused(client: Client) -> None:
         assert client.http.get("/sign-in", params={"code": code}).status_code == 401
 
 
-def test_a_code_ends_after_ten_minutes_and_a_session_after_twelve_hours(client: Client, clock: HandClock) -> None:
+def signed_in(client: Client) -> bool:
+    return client.http.get("/incidents", follow_redirects=False).status_code == 200
+
+
+def test_a_code_ends_after_ten_minutes_and_a_session_after_twelve_hours_or_four_idle(
+    client: Client, clock: HandClock
+) -> None:
     code = minted(client)
     clock.at += 10 * MINUTE
     assert client.http.get(f"/sign-in?code={code}").status_code == 401
     code = minted(client)
     clock.at += 10 * MINUTE - 1
     assert client.http.get(f"/sign-in?code={code}").status_code == 200
-    clock.at += 12 * HOUR - 1
-    assert client.http.get("/incidents").status_code == 200
+    opened = clock.at
+    for _ in range(4):
+        clock.at += 4 * HOUR - 1 if clock.at + 4 * HOUR < opened + 12 * HOUR else opened + 12 * HOUR - 1 - clock.at
+        assert signed_in(client)
+    assert clock.at == opened + 12 * HOUR - 1
     clock.at += 1
-    assert client.http.get("/incidents").status_code == 401
+    assert not signed_in(client)
+    sign_in(client)
+    clock.at += 4 * HOUR
+    assert not signed_in(client)
+
+
+def test_a_session_outlives_a_restart(tmp_path: Path, clock: HandClock) -> None:
+    with running(tmp_path, clock) as before:
+        sign_in(before)
+        cookie = before.http.cookies[COOKIE]
+    service = Service(Settings(data_dir=tmp_path), clock, lambda: None)
+    try:
+        with TestClient(asgi(service), base_url=service.names.base_url, follow_redirects=False) as http:
+            assert http.get("/incidents").status_code == 303
+            http.cookies.set(COOKIE, cookie)
+            assert http.get("/incidents").status_code == 200
+    finally:
+        service.close()
+
+
+def test_signing_out_ends_the_session_and_takes_a_form_of_our_own(client: Client) -> None:
+    sign_in(client)
+    cookie = client.http.cookies[COOKIE]
+    (field,) = [each for each in page(client, "/incidents").all("input") if each.get("name") == FIELD]
+    own = {"origin": "https://127.0.0.1:8443"}
+    for data, headers in (
+        ({FIELD: ""}, own),
+        ({FIELD: "x"}, own),
+        ({FIELD: field["value"] or ""}, {"origin": "https://evil.example"}),
+    ):
+        assert client.http.post("/sign-out", data=data, headers=headers).status_code == 403
+        assert signed_in(client)
+    answer = client.http.post("/sign-out", data={FIELD: field["value"] or ""}, headers=own)
+    assert "You are signed out" in answer.text
+    assert COOKIE not in client.http.cookies
+    client.http.cookies.set(COOKIE, cookie)
+    assert not signed_in(client)
 
 
 def test_a_session_id_that_was_made_up_is_refused(client: Client) -> None:
-    assert client.http.get("/incidents", headers={"cookie": f"{COOKIE}={'0' * 64}"}).status_code == 401
+    made_up = {"cookie": f"{COOKIE}={'0' * 64}"}
+    assert client.http.get("/incidents", headers=made_up, follow_redirects=False).status_code == 303
 
 
 def test_incidents_of_another_tenant_are_not_found(client: Client) -> None:
@@ -175,7 +228,7 @@ def test_pages_fit_their_policy_and_ask_nobody_else(client: Client) -> None:
 def test_nothing_can_be_changed(client: Client) -> None:
     sign_in(client)
     for method in ("POST", "PUT", "PATCH", "DELETE"):
-        for path in ("/", "/incidents", "/incidents/1", "/sign-in"):
+        for path in ("/", "/incidents", "/incidents/1"):
             ours = {"sec-fetch-site": "same-origin"}
             assert client.http.request(method, path, headers=ours).status_code == 405
             assert client.http.request(method, path).status_code == 403, "not sent by a page of ours"
@@ -200,15 +253,6 @@ def test_a_damaged_code_file_opens_nothing(tmp_path: Path) -> None:
     kept.write_text("{")
     with pytest.raises(Unauthenticated):
         use_sign_in_code(tmp_path, code, 0)
-
-
-def test_sessions_are_bounded_and_the_oldest_leaves_first() -> None:
-    sessions = Sessions()
-    first = sessions.open(1, 0)
-    rest = [sessions.open(1, 0) for _ in range(SESSIONS_MAX)]
-    with pytest.raises(Unauthenticated):
-        sessions.tenant_of(first, 0)
-    assert sessions.tenant_of(rest[0], 0) == 1
 
 
 def _luminance(colour: str) -> float:

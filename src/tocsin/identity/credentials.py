@@ -24,6 +24,7 @@ CREDENTIAL_BYTES_MAX: Final = 16 * 1024
 
 INGEST_PREFIX: Final = "tocsin_"
 
+_TYPED: Final = "BCDFGHJKLMNPQRSTVWXZ"
 _INGEST_KEY: Final = re.compile(r"tocsin_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
 _AUTHORIZATION: Final = re.compile(rb"(?:bearer +)?([!-~]+)", re.IGNORECASE)
 
@@ -54,6 +55,16 @@ def secret_matches(secret: str, secret_hash: str) -> bool:
 def base64url(content: bytes) -> str:
     """As tokens have it: base64url without padding."""
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
+
+
+def new_user_code() -> str:
+    """What a person types in: 8 letters (34 bits), none of which make words or look alike (RFC 8628, 6.1)."""
+    return "".join(secrets.choice(_TYPED) for _ in range(8))
+
+
+def parse_user_code(text: str) -> str:
+    """What was typed, in any case and with whatever between the letters."""
+    return "".join(letter for letter in text.upper() if letter in _TYPED)[:16]
 
 
 def new_ingest_key() -> NewIngestKey:

@@ -19,23 +19,26 @@ from tocsin.access import DELEGATED_PERMISSIONS
 from tocsin.errors import NotFound
 from tocsin.identity.asking import BARE_RESOURCE, SIGN_IN_SCOPES, application_audience, person_wanted
 from tocsin.identity.clients import Client, Clients
-from tocsin.identity.credentials import base64url, hash_secret, new_secret
+from tocsin.identity.credentials import base64url, hash_secret, new_secret, new_user_code
 from tocsin.identity.failures import FailureLimit
 from tocsin.identity.issuing import (
     IssuerError,
     TokenRequest,
     invalid_grant,
     missing,
+    require_enabled,
+    resolve_application,
     resolve_tenant,
     too_many,
 )
 from tocsin.identity.lookup import Persons
 from tocsin.identity.names import ServiceNames
 from tocsin.identity.people import Directory, Tenant, User
-from tocsin.identity.sign_in import Family, Keeper, Pending, SignInStore, Wanted
+from tocsin.identity.sign_in import DEVICE_INTERVAL_SECONDS, DEVICE_LIFE, Family, Keeper, Pending, SignInStore, Wanted
 from tocsin.identity.tokens import IssuedToken, Tokens
 from tocsin.ticks import SECOND
 
+DEVICES_PER_MINUTE: Final = 60
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _REFRESH_TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{64})", re.ASCII)
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
@@ -60,6 +63,7 @@ class Issuer:
         self._audiences = names.audiences()
         self._clients = Clients(directory, names, keeper)
         self._failures = FailureLimit()
+        self._begun = FailureLimit(failures_max=DEVICES_PER_MINUTE)
         self._grants: dict[str, Callable[[TokenRequest, Tenant, int], Awaitable[dict[str, Any]]]] = {
             "client_credentials": self._client_credentials,
             "authorization_code": self._authorization_code,
@@ -95,6 +99,38 @@ class Issuer:
                 store.end_family(family.family)
 
         await self._keeper.change(end)
+
+    async def start_device(self, request: TokenRequest, now: int) -> dict[str, Any]:
+        """A sign-in on another device (RFC 8628): both codes, and where to type the short one. Raises IssuerError."""
+        tenant = resolve_tenant(self._directory, request.tenant)
+        if "client_id" not in request.form:
+            raise missing("client_id")
+        application = require_enabled(resolve_application(self._directory, tenant, request.form["client_id"]))
+        wanted = person_wanted(request.form, request.version, tenant, self._audiences)
+        if wanted is None:
+            raise missing("resource" if request.version == 1 else "scope")
+        wait_seconds = self._begun.count((0, request.caller), now)
+        if wait_seconds:
+            raise too_many("sign-ins begun from this address", wait_seconds)
+        device_code, user_code = new_secret(), new_user_code()
+        pending = Pending(
+            tenant_id=tenant.tenant_id, app_id=application.app_id, wanted=wanted, expires=now + DEVICE_LIFE
+        )
+
+        def keep(store: SignInStore) -> None:
+            store.sweep_pending(now)
+            store.keep_pending(hash_secret(device_code), pending, user_code)
+
+        await self._keeper.change(keep)
+        address, shown = f"{request.base_url}/device", f"{user_code[:4]}-{user_code[4:]}"
+        return {
+            "user_code": shown,
+            "device_code": device_code,
+            "verification_uri" if request.version == 2 else "verification_url": address,
+            "expires_in": DEVICE_LIFE // SECOND,
+            "interval": DEVICE_INTERVAL_SECONDS,
+            "message": f"To sign in, use a web browser to open the page {address} and enter the code {shown}.",
+        }
 
     async def _password(self, request: TokenRequest, tenant: Tenant, now: int) -> dict[str, Any]:
         text = (
@@ -209,7 +245,7 @@ class Issuer:
             self._count_failure(asked)
             raise _refresh_refused()
         user = self._user(tenant, family.user_id)
-        if family.opened <= user.signed_out:
+        if family.opened < user.signed_out:
             await self._keeper.change(lambda store: store.end_family(family.family))
             raise invalid_grant(50173, "The provided grant has expired: the person was signed out. Sign in again.")
         narrowed = family.asked if wanted is None else wanted.within(family.asked)
@@ -317,7 +353,7 @@ class Issuer:
         granted = sorted(permission for permission in held if wanted.names is None or permission in wanted.names)
         if granted:
             return [str(permission) for permission in granted]
-        if wanted.openid and not wanted.names:
+        if wanted.openid and wanted.names == frozenset():
             return ["openid", "profile"]
         text = f"The roles of {user.name} permit nothing of what the application asks for. Ask your administrator."
         raise invalid_grant(65001, text)

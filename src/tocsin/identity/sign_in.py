@@ -63,6 +63,10 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     polled: int = 0
     interval: int = DEVICE_INTERVAL_SECONDS
 
+    def decided(self, user_id: str | None) -> Pending:
+        """Approved by a person, or declined."""
+        return msgspec.structs.replace(self, user_id=user_id, declined=user_id is None)
+
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """A browser that somebody signed in with. `user_id` None is the operator, who came by a one-time link."""

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tocsin.identity.issuer import Issuer
+from tocsin.identity.issuer import DEVICE_GRANT, Issuer
 from tocsin.identity.issuing import IssuerError, TokenRequest, parse_form, resolve_tenant
 from tocsin.identity.names import ServiceNames
 from tocsin.identity.people import GUID, Directory
@@ -55,6 +55,10 @@ def oauth_routes(deps: OAuthDeps) -> list[Route]:
     return [
         route("/{tenant}/oauth2/token", _token(deps, 1), "POST"),
         route("/{tenant}/oauth2/v2.0/token", _token(deps, 2), "POST"),
+        route("/{tenant}/oauth2/devicecode", _device(deps, 1), "POST"),
+        route("/{tenant}/oauth2/v2.0/devicecode", _device(deps, 2), "POST"),
+        route("/{tenant}/oauth2/revoke", _revoke(deps, 1), "POST"),
+        route("/{tenant}/oauth2/v2.0/revoke", _revoke(deps, 2), "POST"),
         route("/common/discovery/instance", _instance(deps)),
         route("/{tenant}/.well-known/openid-configuration", _configuration(deps, 1)),
         route("/{tenant}/v2.0/.well-known/openid-configuration", _configuration(deps, 2)),
@@ -110,17 +114,36 @@ def _base_url(deps: OAuthDeps, request: Request) -> str:
     return deps.names.base_for(request.headers.get("host", ""))
 
 
+async def _request(deps: OAuthDeps, request: Request, version: int) -> TokenRequest:
+    body = await _read_body(request)
+    return TokenRequest(
+        tenant=request.path_params["tenant"],
+        version=version,
+        form=parse_form(body),
+        authorization=request.headers.get("authorization", ""),
+        base_url=_base_url(deps, request),
+        caller=request.client.host if request.client else "",
+    )
+
+
 def _token(deps: OAuthDeps, version: int) -> _Answer:
     async def answer(request: Request) -> dict[str, Any]:
-        body = await _read_body(request)
-        asked = TokenRequest(
-            tenant=request.path_params["tenant"],
-            version=version,
-            form=parse_form(body),
-            authorization=request.headers.get("authorization", ""),
-            base_url=_base_url(deps, request),
-        )
-        return await deps.issuer.answer(asked, deps.clock())
+        return await deps.issuer.answer(await _request(deps, request, version), deps.clock())
+
+    return answer
+
+
+def _device(deps: OAuthDeps, version: int) -> _Answer:
+    async def answer(request: Request) -> dict[str, Any]:
+        return await deps.issuer.start_device(await _request(deps, request, version), deps.clock())
+
+    return answer
+
+
+def _revoke(deps: OAuthDeps, version: int) -> _Answer:
+    async def answer(request: Request) -> dict[str, Any]:
+        await deps.issuer.revoke(await _request(deps, request, version), deps.clock())
+        return {}
 
     return answer
 
@@ -149,14 +172,27 @@ def _configuration(deps: OAuthDeps, version: int) -> _Answer:
             "authorization_endpoint": f"{flow}/authorize",
             "token_endpoint": f"{flow}/token",
             "jwks_uri": f"{home}/discovery/v2.0/keys" if version == 2 else f"{home}/discovery/keys",
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-            "grant_types_supported": ["client_credentials"],
+            "device_authorization_endpoint": f"{flow}/devicecode",
+            "revocation_endpoint": f"{flow}/revoke",
+            "end_session_endpoint": f"{flow}/logout",
+            "token_endpoint_auth_methods_supported": [
+                *("client_secret_post", "client_secret_basic", "private_key_jwt", "none"),
+            ],
+            "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256"],
+            "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token", DEVICE_GRANT],
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
-            "subject_types_supported": ["pairwise"],
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "code_challenge_methods_supported": ["S256"],
+            "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "scopes_supported": ["openid", "profile", "email", "offline_access"],
-            "claims_supported": ["aud", "exp", "iat", "iss", "nbf", "sub", "tid", "ver"],
+            "scopes_supported": ["openid", "profile", "offline_access"],
+            "claims_supported": [
+                *("aud", "exp", "iat", "iss", "name", "nbf", "nonce", "oid", "sub", "tid", "ver"),
+                *(("preferred_username",) if version == 2 else ("unique_name", "upn")),
+            ],
+            "request_parameter_supported": False,
+            "request_uri_parameter_supported": False,
+            "claims_parameter_supported": False,
         }
 
     return answer

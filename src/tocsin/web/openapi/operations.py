@@ -145,6 +145,7 @@ def _issuer(method: str, path: str, summary: str, answer: Any = _ANY, **more: An
 
 
 _TOKEN: Final = {"body": shapes.TokenForm, "body_media": FORM}
+_FORM: Final = {"body": _ANY, "body_media": FORM}
 _REFUSED: Final = {
     "type": "object",
     "required": ["value"],
@@ -352,6 +353,10 @@ OPERATIONS: Final = (
     ),
     _issuer("POST", "/{tenant}/oauth2/token", "Get a token (version 1)", shapes.TokenAnswer, **_TOKEN),
     _issuer("POST", "/{tenant}/oauth2/v2.0/token", "Get a token (version 2)", shapes.TokenAnswer, **_TOKEN),
+    _issuer("POST", "/{tenant}/oauth2/devicecode", "Begin a sign-in on another device (version 1)", **_FORM),
+    _issuer("POST", "/{tenant}/oauth2/v2.0/devicecode", "Begin a sign-in on another device (version 2)", **_FORM),
+    _issuer("POST", "/{tenant}/oauth2/revoke", "Void a refresh token (version 1)", **_FORM),
+    _issuer("POST", "/{tenant}/oauth2/v2.0/revoke", "Void a refresh token (version 2)", **_FORM),
     _issuer(
         "GET",
         "/common/discovery/instance",

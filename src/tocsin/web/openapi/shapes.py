@@ -225,13 +225,20 @@ class GraphComments(msgspec.Struct, frozen=True):
 
 
 class TokenForm(msgspec.Struct, frozen=True):
-    """Client credentials; the secret may stand in HTTP Basic. Version 1 asks with `resource`, 2 with `scope`."""
+    """What an application sends for a token; a secret may stand in HTTP Basic. Version 1 asks with `resource`, 2 with
+    `scope`."""
 
-    grant_type: Annotated[str, _one_of("client_credentials")]
+    grant_type: Annotated[str, _one_of("client_credentials", "authorization_code", "refresh_token", "device_code")]
     client_id: str | UnsetType = UNSET
     client_secret: str | UnsetType = UNSET
+    client_assertion: str | UnsetType = UNSET
     resource: str | UnsetType = UNSET
     scope: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    redirect_uri: str | UnsetType = UNSET
+    code_verifier: str | UnsetType = UNSET
+    device_code: str | UnsetType = UNSET
+    refresh_token: str | UnsetType = UNSET
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -241,6 +248,9 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     access_token: str
     expires_in: int | str
     ext_expires_in: int | str
+    scope: str | UnsetType = UNSET
+    refresh_token: str | UnsetType = UNSET
+    id_token: str | UnsetType = UNSET
 
 
 class TokenRefusal(msgspec.Struct, frozen=True):

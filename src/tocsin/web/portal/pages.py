@@ -1,7 +1,7 @@
 """The portal's routes: who looks, and what is read for them. Nothing here changes an incident.
 
 Pages are made in a worker thread over a connection of the portal's own, so that a large incident does not keep the
-API waiting. A visitor without a session learns nothing: whatever is asked for, the answer is how to get a link.
+API waiting. A visitor without a session learns nothing: whatever is asked for, the answer is the sign-in page.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tocsin.stores.sqlite.feedback import Feedback
 from tocsin.stores.sqlite.overview import Card, Overview, Tally
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.wording import incidents_about
-from tocsin.ticks import DAY, SECOND
+from tocsin.ticks import DAY
 from tocsin.web.answers import asked_at
 from tocsin.web.portal.asking import (
     PAGE,
@@ -48,15 +48,14 @@ from tocsin.web.portal.asking import (
 )
 from tocsin.web.portal.chart import daily_chart, first_day
 from tocsin.web.portal.queue import page_of, queue_row, status_words, turning
-from tocsin.web.portal.rendering import INTERNAL, LINK_USED, Rendering
-from tocsin.web.portal.session import COOKIE, SESSION_LIFE, Sessions, use_sign_in_code
+from tocsin.web.portal.rendering import INTERNAL, Rendering, Shown
+from tocsin.web.portal.session import COOKIE
 from tocsin.web.portal.story import history, lit_tactics, tell
 from tocsin.web.portal.text import moment
+from tocsin.web.sign_in import SignIn
 from tocsin.witness import identify
 
 REDIRECTS_MAX: Final = 20
-HOLDER_OF_A_LINK: Final = "operator:(sign-in link)"
-"""There are no accounts behind links: who made one owns the data folder."""
 
 log = structlog.get_logger()
 
@@ -74,22 +73,20 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 _Page = Callable[[Visit], Response]
 
 
-def portal_routes(service: Service) -> list[Route]:
-    """The portal's pages, its sign-in and its static files."""
-    portal = _Portal(service)
+def portal_routes(service: Service, sign_in: SignIn) -> list[Route]:
+    """The portal's pages and its static files; who is not signed in goes to the sign-in pages."""
+    portal = _Portal(service, sign_in)
     return [
         Route("/", portal.visiting(portal.home), methods=["GET"]),
         Route("/incidents", portal.visiting(portal.queue), methods=["GET"]),
         Route("/incidents/{incident_id}", portal.visiting(portal.incident), methods=["GET"]),
-        Route("/sign-in", portal.answering(portal.sign_in), methods=["GET"]),
         Route("/static/{name}", portal.answering(portal.static), methods=["GET"]),
     ]
 
 
 class _Portal:
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._sessions = Sessions()
+    def __init__(self, service: Service, sign_in: SignIn) -> None:
+        self._service, self._sign_in = service, sign_in
         connection = open_reader(service.settings.data_dir / DATABASE_NAME)
         self._connection, self._store, self._overview = connection, ReadStore(connection), Overview(connection)
         self._feedback = Feedback(connection)
@@ -101,7 +98,12 @@ class _Portal:
         """A route's handler that makes a page, in a worker thread, for somebody with a session."""
 
         async def visited(request: Request) -> Response:
-            return await run_in_threadpool(page, self._visit(request))
+            try:
+                visit = await self._visit(request)
+            except Unauthenticated:
+                asked = f"?{request.url.query}" if request.url.query else ""
+                return self._sign_in.to_sign_in(request, f"{request.url.path}{asked}")
+            return await run_in_threadpool(page, visit)
 
         return self.answering(visited)
 
@@ -119,35 +121,20 @@ class _Portal:
 
         return answer
 
-    def _visit(self, request: Request) -> Visit:
+    async def _visit(self, request: Request) -> Visit:
         now = self._service.clock()
-        tenant = self._service.tenant(self._sessions.tenant_of(request.cookies.get(COOKIE, ""), now))
-        identify(tenant.guid, HOLDER_OF_A_LINK)
+        visitor = await self._sign_in.sessions.visitor(request, now)
+        tenant = self._service.tenant(visitor.session.tenant_id)
+        identify(tenant.guid, visitor.actor, "" if visitor.standing is None else visitor.standing.user.name)
+        token = self._sign_in.forms.token(request.cookies.get(COOKIE, ""))
+        request.state.visitor = Shown(visitor.name, token)
         return Visit(
             request=request,
             tenant=tenant,
-            scope=Scope.everything_of(tenant.tenant_id),
+            scope=visitor.scope,
             now=now,
             not_before=self._service.not_before(tenant),
         )
-
-    async def sign_in(self, request: Request) -> Response:
-        """Open a session for a one-time code. HEAD, as previews of links send it, uses nothing up."""
-        if request.method == "HEAD":
-            return self._rendering.message(request, 200, "Sign in", "Open this link in a browser.")
-        now = self._service.clock()
-        code = request.query_params.get("code", "")
-        try:
-            tenant_id = use_sign_in_code(self._service.settings.data_dir, code, now)
-        except Unauthenticated as error:
-            log.info("sign_in_refused", reason=str(error))
-            return self._rendering.message(request, 401, "This sign-in link does not work", LINK_USED)
-        identify(self._service.tenant(tenant_id).guid, HOLDER_OF_A_LINK)
-        response = self._rendering.redirect(request, "/incidents")
-        session_id, life = self._sessions.open(tenant_id, now), SESSION_LIFE // SECOND
-        # Lax and not Strict: incidentUri is followed from other sites, and no page changes anything.
-        response.set_cookie(COOKIE, session_id, max_age=life, path="/", secure=True, httponly=True, samesite="lax")
-        return response
 
     async def static(self, request: Request) -> Response:
         """A static file; its address changes with its content."""
@@ -206,11 +193,11 @@ class _Portal:
 
     def _tally(self, visit: Visit) -> Tally:
         """Counts that are at most 30 seconds old."""
-        found = self._tallies.find(visit.tenant.tenant_id, visit.now)
+        found = self._tallies.find(visit.scope, visit.now)
         if found is None:
             since = first_day(visit.now) * DAY
             found = self._overview.tally(visit.scope, not_before=visit.not_before, opened_since=since)
-            self._tallies.keep(visit.tenant.tenant_id, found, visit.now)
+            self._tallies.keep(visit.scope, found, visit.now)
         return found
 
     def incident(self, visit: Visit) -> Response:

@@ -8,11 +8,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import jinja2
+import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tocsin.errors import InvalidInput, NotFound, TocsinError, Unauthenticated, Unavailable
+from tocsin.errors import Forbidden, InvalidInput, NotFound, TocsinError, Unauthenticated, Unavailable
 from tocsin.identity.names import ServiceNames
 from tocsin.web.answers import asked_at
 from tocsin.web.headers import PAGE
@@ -38,6 +39,13 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 log = structlog.get_logger()
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """Who is signed in, as every page shows it, and the token of the form that signs out (`request.state.visitor`)."""
+
+    name: str
+    token: str
+
+
 class Rendering:
     """Makes every answer of the portal."""
 
@@ -48,9 +56,14 @@ class Rendering:
         self._templates.globals["style_version"] = hashlib.sha256(self._static["portal.css"]).hexdigest()[:12]
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
-        """A page. Templates escape everything; what no text can hold (a lone surrogate) becomes a question mark."""
+        """A page, with who is signed in at its top.
+
+        Templates escape everything; what no text can hold (a lone surrogate) becomes a question mark.
+        """
         root = urlsplit(self._base(request)).path
-        page = self._templates.get_template(template).render(root=root, **values).encode("utf-8", "replace")
+        visitor = getattr(request.state, "visitor", None)
+        filled = self._templates.get_template(template).render(root=root, visitor=visitor, **values)
+        page = filled.encode("utf-8", "replace")
         return Response(page, status, {**PAGE, "content-type": _HTML})
 
     def message(self, request: Request, status: int, title: str, message: str) -> Response:
@@ -62,6 +75,8 @@ class Rendering:
         match error:
             case Unauthenticated():
                 return self.message(request, 401, "Sign in to look at incidents", HOW_TO_SIGN_IN)
+            case Forbidden():
+                return self.message(request, 403, "This was not done", str(error))
             case NotFound():
                 return self.message(request, 404, "There is no such incident", NO_INCIDENT)
             case InvalidInput():

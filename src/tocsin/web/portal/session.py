@@ -1,8 +1,8 @@
-"""Who may look: one-time sign-in codes, and the sessions that they open.
+"""Who looks: one-time links, and the sessions of browsers that somebody signed in with.
 
-There are no accounts yet, so the right to look is the right to write into the data folder: whoever can mint a code
-there owns the store anyway. A code is one private file, named after the SHA-256 of the code, which the server takes
-away when it is used; taking a file away succeeds once, whoever else tries. Sessions live in this process's memory.
+The right to make a link is the right to write into the data folder: whoever can mint a code there owns the store
+anyway. A code is one private file, named after the SHA-256 of the code, which the server takes away when it is used;
+taking a file away succeeds once, whoever else tries. Sessions are kept by the store, so a restart ends none.
 """
 
 from __future__ import annotations
@@ -12,16 +12,23 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 
-from tocsin.errors import StoreError, Unauthenticated
+from tocsin.access import Principal, Scope
+from tocsin.errors import NotFound, StoreError, Unauthenticated
 from tocsin.identity.credentials import hash_secret, new_secret
 from tocsin.identity.keyfiles import make_private_folder, read_private, write_private
-from tocsin.ticks import HOUR, MINUTE
+from tocsin.identity.lookup import Lookup, Standing
+from tocsin.identity.sign_in import SESSION_LIFE, SESSION_NOTE, Keeper, Session
+from tocsin.ticks import MINUTE, SECOND
 
 CODE_LIFE: Final = 10 * MINUTE
-SESSION_LIFE: Final = 12 * HOUR
-SESSIONS_MAX: Final = 1_000
 COOKIE: Final = "__Host-tocsin"
+PORTAL: Final = "portal"
+"""What stands for the portal where an application's id stands for others."""
+HOLDER_OF_A_LINK: Final = "operator:(sign-in link)"
+"""There is no account behind a link: who made it owns the data folder."""
 
 _FOLDER: Final = "portal-codes"
 _CODE: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -90,27 +97,80 @@ def _sweep(folder: Path, now: int) -> None:
             path.unlink(missing_ok=True)
 
 
+class Visitor(msgspec.Struct, frozen=True):
+    """Who a browser's session belongs to. `standing` None is the operator, who came by a one-time link."""
+
+    session: Session
+    standing: Standing | None
+
+    @property
+    def name(self) -> str:
+        """Who it is, for people to read."""
+        return "operator" if self.standing is None else self.standing.user.display_name
+
+    @property
+    def actor(self) -> str:
+        """Who it is, as the audit log has it."""
+        return HOLDER_OF_A_LINK if self.standing is None else f"user:{self.standing.user.user_id} app:portal"
+
+    @property
+    def scope(self) -> Scope:
+        """What they may see: the operator everything of the tenant, a person what their roles show."""
+        if self.standing is None:
+            return Scope.everything_of(self.session.tenant_id)
+        user, held = self.standing.user, self.standing.permissions
+        return Principal(
+            self.session.tenant_id, PORTAL, user.name, held, user_id=user.user_id, grants=self.standing.grants
+        ).scope()
+
+
 class Sessions:
-    """Open sessions by the hash of their id, the oldest leaving first when there are too many."""
+    """The sessions of browsers, for the portal and for single sign-on at the issuer: one cookie for both."""
 
-    def __init__(self) -> None:
-        self._open: dict[str, tuple[int, int]] = {}
+    def __init__(self, keeper: Keeper, lookup: Lookup) -> None:
+        self._keeper, self._lookup = keeper, lookup
 
-    def open(self, tenant_id: int, now: int) -> str:
-        """The id of a new session, for the cookie. `now` in ticks."""
-        while len(self._open) >= SESSIONS_MAX:
-            del self._open[next(iter(self._open))]
+    async def open(self, tenant_id: int, user_id: str | None, now: int) -> str:
+        """The id of a new session, for the cookie. `now` in ticks. Raises Unavailable."""
         session_id = new_secret()
-        self._open[hash_secret(session_id)] = (tenant_id, now + SESSION_LIFE)
+        session = Session(tenant_id=tenant_id, user_id=user_id, opened=now, used=now)
+        await self._keeper.change(lambda store: store.open_session(hash_secret(session_id), session))
         return session_id
 
-    def tenant_of(self, session_id: str, now: int) -> int:
-        """The tenant that a session looks at. Raises Unauthenticated for an unknown, absent or ended one."""
-        key = hash_secret(session_id)
-        found = self._open.get(key)
-        if found is None:
-            raise Unauthenticated("there is no such session")
-        if now >= found[1]:
-            del self._open[key]
-            raise Unauthenticated("the session has ended")
-        return found[0]
+    async def visitor(self, request: Request, now: int) -> Visitor:
+        """Whose browser this is. Raises Unauthenticated where nobody is signed in, or may be any more."""
+        key = hash_secret(request.cookies.get(COOKIE, ""))
+        session = self._keeper.reading.find_session(key)
+        if session is None or not session.is_open(now):
+            raise Unauthenticated("there is no such session, or it has ended")
+        standing = None if session.user_id is None else self._standing(session, session.user_id, now)
+        if now >= session.used + SESSION_NOTE:
+            await self._keeper.change(lambda store: store.note_session(key, now))
+        return Visitor(session, standing)
+
+    def _standing(self, session: Session, user_id: str, now: int) -> Standing:
+        try:
+            standing = self._lookup.get_standing(session.tenant_id, user_id, now)
+        except NotFound:
+            raise Unauthenticated("the session's user is gone") from None
+        if standing.user.disabled is not None or session.opened < standing.user.signed_out:
+            raise Unauthenticated("the session's user is disabled, or was signed out everywhere")
+        return standing
+
+    async def end(self, request: Request) -> None:
+        """Forget this browser's session, if it has one."""
+        key = hash_secret(request.cookies.get(COOKIE, ""))
+        if self._keeper.reading.find_session(key) is not None:
+            await self._keeper.change(lambda store: store.end_session(key))
+
+
+def give_cookie(response: Response, session_id: str) -> None:
+    """Have the browser keep its session, out of reach of scripts."""
+    # Lax and not Strict: incidentUri is followed from other sites, and forms carry a token of their own.
+    life = SESSION_LIFE // SECOND
+    response.set_cookie(COOKIE, session_id, max_age=life, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def take_cookie(response: Response) -> None:
+    """Have the browser forget its session."""
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
