@@ -25,6 +25,7 @@ from tocsin.errors import TocsinError
 from tocsin.identity.authority import ensure_tls
 from tocsin.retention import PurgeClock
 from tocsin.service import Service
+from tocsin.stores.sqlite.groups import Groups
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import failed
 from tocsin.web.api import api_routes
@@ -99,6 +100,7 @@ async def _keep_house(service: Service) -> None:
         return service.housekeeping.step(store, doubted.now(service.clock(), time.monotonic_ns() // 100))
 
     while True:
+        await clean_up(service, lambda store: Groups(store.connection).catch_up())
         await clean_up(service, step)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
 

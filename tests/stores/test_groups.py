@@ -145,3 +145,16 @@ def test_what_is_not_there_is_not_found_and_other_tenants_have_their_own(groups:
     with pytest.raises(NotFound):
         groups.find_device(1, "\ud800")
     assert groups.find_device(1, f"{1:040x}").facts.host == "web01"
+
+
+def test_what_a_killed_command_left_undone_is_caught_up_for_every_tenant(groups: Groups) -> None:
+    assert not groups.catch_up()
+    web = groups.create_group(1, "Web", parse_rule(names=["web*"])).group_id
+    groups.create_group(2, "Theirs", parse_rule(names=["*"]))
+    groups.create_group(3, "Others", parse_rule(names=["*"]))
+    rounds = 1
+    while groups.catch_up():
+        rounds += 1
+    assert rounds == 3
+    assert groups.unfinished() == []
+    assert groups.count_devices(1) == {0: 2, web: 2}

@@ -160,6 +160,12 @@ class Groups:
         query = "SELECT tenant_id FROM device_group_state WHERE regrouped IS NOT NULL ORDER BY tenant_id"
         return [int(str(tenant_id)) for (tenant_id,) in self._connection.execute(query)]
 
+    def catch_up(self) -> bool:
+        """One step for a tenant whose stored devices do not all follow, as after a command that was killed; False when
+        nothing is left to do."""
+        waiting = self.unfinished()
+        return bool(waiting) and (not self.regroup_step(waiting[0]) or len(waiting) > 1)
+
     def count_devices(self, tenant_id: int) -> dict[int, int]:
         """How many stored devices are in each group that has any, by group id; 0 is those without a group."""
         query = "SELECT group_id, count(*) FROM device WHERE tenant_id = ? AND device_no > 0 GROUP BY group_id"
