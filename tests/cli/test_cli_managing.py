@@ -9,6 +9,7 @@ from shell import Terminal, terminal_fixture  # noqa: F401  fixtures
 
 from house import START, Bench, HandClock, native
 from tocsin import ticks
+from tocsin.identity.authority import ensure_tls
 
 
 def test_without_arguments_the_help_is_shown_and_names_the_exit_codes(terminal: Terminal) -> None:
@@ -120,3 +121,41 @@ def test_a_data_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path, t
         assert (ran.code, ran.out) == (1, "")
         assert "cannot be made" in ran.err.splitlines()[-1], ran.err
         assert "Traceback" not in ran.err
+
+
+def test_a_public_application_has_no_secret_and_says_where_codes_may_go(terminal: Terminal) -> None:
+    made = terminal.run("app", "create", "desktop", "--public", "--redirect-uri", "http://localhost", "--json").json()
+    assert (made["public"], made["redirectUris"], made["permissions"]) == (True, ["http://localhost"], [])
+    assert "secret" not in made
+    for wrong in ("http://evil.example", "javascript:x", "https://a.example/#x", "https://*.example"):
+        assert terminal.run("app", "create", "other", "--public", "--redirect-uri", wrong).code == 1
+    assert terminal.run("app", "create", "other", "--public", "-p", "Incident.Read.All").code == 1
+    assert terminal.run("app", "create", "other", "-p", "Incident.Read").code == 1
+    assert terminal.run("app", "rotate", "desktop").code == 1
+
+
+def test_certificates_are_added_listed_and_removed(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.run("app", "create", "soar", "-p", "Incident.Read.All")
+    ensure_tls(tmp_path / "made", ["soar.example"], ticks.now())
+    file = tmp_path / "made" / "tls" / "ca.pem"
+    thumbprint = terminal.run("app", "certificate", "add", "soar", str(file)).out.strip()
+    (listed,) = terminal.run("app", "certificate", "list", "soar", "--json").json()
+    assert listed["thumbprint"] == thumbprint
+    assert terminal.run("app", "certificate", "remove", "soar", thumbprint[:20]).code == 1
+    assert terminal.run("app", "certificate", "remove", "soar", thumbprint.upper()).code == 0
+    assert terminal.run("app", "certificate", "list", "soar", "--json").json() == []
+    assert terminal.run("app", "certificate", "add", "soar", str(tmp_path / "none")).code == 1
+
+
+def test_signing_keys_are_rotated_listed_and_withdrawn(terminal: Terminal) -> None:
+    first = terminal.run("signing-key", "rotate").out.strip()
+    second = terminal.run("signing-key", "rotate").out.strip()
+    listed = terminal.run("signing-key", "list", "--json").json()
+    assert [each["key"] for each in listed] == [second, first]
+    assert [each["verifiesUntil"] is None for each in listed] == [True, False]
+    assert terminal.run("signing-key", "withdraw", "--", second).code == 0
+    left = [each["key"] for each in terminal.run("signing-key", "list", "--json").json()]
+    assert first in left
+    assert second not in left
+    assert len(left) == 2
+    assert terminal.run("signing-key", "withdraw", "nothing-of-it").code == 1
