@@ -98,6 +98,19 @@ class History:
                 return
             first = rows[-1][0] + 1
 
+    def joins(self, first: int, last: int) -> dict[int, list[tuple[int, int]]]:
+        """How the alerts of these numbers joined: (0, incident joined), then (incident merged, into which); absent: it
+        opened one or was suppressed."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        rows: list[Any] = self._connection.execute(
+            "SELECT alert_number, merged_incident, incident_id FROM link "
+            "WHERE tenant_id = ? AND alert_number BETWEEN ? AND ? ORDER BY alert_number, merged_incident",
+            (self._tenant_id, first, last),
+        ).fetchall()
+        for number, source, target in rows:
+            found.setdefault(number, []).append((source, target))
+        return found
+
     def held(self, numbers: Sequence[int], tuned: Tuned | None) -> list[Held]:
         """These alerts with their evidence, as this tuning weighs it."""
         found = []

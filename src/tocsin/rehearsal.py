@@ -8,13 +8,13 @@ comes out is `comparing`'s to compare.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from tocsin.correlation.engine import Correlator, Link, Merge, Placement
-from tocsin.correlation.facts import husk_of, merged
+from tocsin.correlation.facts import husk_of
 from tocsin.correlation.guards import Limits
 from tocsin.correlation.memory import APART_MAX, IncidentFacts, MemoryView
 from tocsin.correlation.refolding import Held, facts_of, reposted, sightings_of
@@ -110,7 +110,7 @@ def rehearse(
             scratch.take(waiting, at, free=waiting.number >= free_from)
             on_progress(scratch.taken)
             waiting = next(alerts, None)
-        scratch.settle(batch.lines, free=batch.last_alert >= free_from)
+        scratch.settle(batch.lines)
         for line in batch.by_people:
             scratch.by_hand(line)
     scratch.note_stored(())
@@ -135,6 +135,8 @@ class _Scratch:
         self._decided: dict[int, Decisions] = {}
         self._before_merge: dict[int, tuple[Decisions, Decisions]] = {}
         self._native: dict[int, int] = {}
+        self._joins: dict[int, list[tuple[int, int]]] = {}
+        self._newest_stored = 0
         self._now: dict[int, int] = {}
         self._set_aside: set[int] = set()
         self._handled: set[int] = set()
@@ -159,7 +161,7 @@ class _Scratch:
         self._view.entities.update(self._watch.entities_changed)
         self._begin()
 
-    def note_stored(self, lines: Iterable[LogLine]) -> None:
+    def note_stored(self, lines: Sequence[LogLine]) -> None:
         """Learn where the alerts of a batch went when they came."""
         self._now = {}
         self._set_aside = set()
@@ -168,8 +170,23 @@ class _Scratch:
             self._now.update(dict.fromkeys(numbers, line.incident_id))
             if "suppressed" in line.detail:
                 self._set_aside.update(numbers)
-            if line.action == "opened" and numbers:
-                self._native[line.incident_id] = min(numbers) * IDS_APART
+        self._name_the_opened(lines)
+
+    def _name_the_opened(self, lines: Sequence[LogLine]) -> None:
+        """Incidents are numbered as they are opened: the n-th new one of a batch is of the n-th opening alert."""
+        if not self._now:
+            return
+        self._joins = self._history.joins(min(self._now), max(self._now))
+        kept = {min(line.numbers("alerts")) for line in lines if line.action == "opened" and line.numbers("alerts")}
+        opening = [
+            each
+            for each in sorted(self._now)
+            if each not in self._joins and (each in kept or each not in self._set_aside)
+        ]
+        opened = sorted({line.incident_id for line in lines if line.incident_id > self._newest_stored})
+        for number, incident_id in zip(opening, opened, strict=False):
+            self._native[incident_id] = number * IDS_APART
+        self._newest_stored = max([self._newest_stored, *opened])
 
     def take(self, stored: StoredAlert, at: int, *, free: bool) -> None:
         """Place an alert: anew, or (not `free`) where it was placed."""
@@ -205,9 +222,9 @@ class _Scratch:
         rule = None if self._tuned is None else self._tuned.suppression(alert, at)
         if number in self._set_aside and rule is not None:
             return self._correlator.set_aside(alert, number, number * IDS_APART, suppression_key(rule))
-        into = self._matching(self._stored_members[held_by] - {number})
-        if into is None:
-            into = self._native.setdefault(held_by, number * IDS_APART)
+        joins = self._joins.get(number, ())
+        joined = next((target for source, target in joins if not source), held_by)
+        into = self._native_of(joined, number) if joins or number in self._set_aside else number * IDS_APART
         if number in self._set_aside:
             placement = self._correlator.follow(alert, number, into, ())
             self._correlator.revise(set_aside(self._correlator.facts_of(into)))
@@ -215,7 +232,25 @@ class _Scratch:
         evidence = self._watch.seen(alert, self._correlator.keys_of(alert))
         placement = self._correlator.follow(alert, number, into, evidence)
         self._watch.placed(alert, evidence[0].key, placement)
+        for source, target in joins:
+            if source:
+                placement = self._follow_merge(source, target, placement)
         return placement
+
+    def _follow_merge(self, source: int, target: int, placement: Placement) -> Placement:
+        gone, kept = self._native.get(source), self._native.get(target)
+        if gone is None or kept is None or gone not in self._members:
+            return placement
+        self._correlator.follow_merge(gone, kept)
+        self._pour(gone, kept)
+        return msgspec.structs.replace(placement, incident_id=kept)
+
+    def _native_of(self, stored_id: int, number: int) -> int:
+        """The tried incident that a stored one became while all was followed."""
+        tried = self._native.setdefault(stored_id, number * IDS_APART)
+        while (facts := self._correlator.facts_of(tried)).redirect_to:
+            tried = facts.redirect_to
+        return tried
 
     def _hold(self, number: int, placement: Placement) -> None:
         for merge in placement.merges:
@@ -229,18 +264,11 @@ class _Scratch:
         self._tried.update(dict.fromkeys(moving, target))
         self._members.setdefault(target, set()).update(moving)
 
-    def settle(self, lines: Iterable[LogLine], *, free: bool) -> None:
-        """The merges of a batch happen in the stored grouping; where nothing is tried yet, in the other one too."""
+    def settle(self, lines: Iterable[LogLine]) -> None:
+        """The merges of a batch happen in the stored grouping too."""
         for line in lines:
-            if line.action != "redirected":
-                continue
-            into = int(line.detail.get("into", 0))
-            source = self._matching(self._stored_members.get(line.incident_id, set()))
-            target = self._matching(self._stored_members.get(into, set()))
-            self._merge_stored(line.incident_id, into)
-            if not free and source is not None and target is not None and source != target:
-                self.flush()
-                self._merge_tried(source, target)
+            if line.action == "redirected":
+                self._merge_stored(line.incident_id, int(line.detail.get("into", 0)))
 
     def _merge_stored(self, source: int, target: int) -> None:
         moving = self._stored_members.pop(source, set())
@@ -250,12 +278,6 @@ class _Scratch:
         self._before_merge[source] = (other, one)
         if one != other:
             self._decided[target] = _agreed(one, other)
-
-    def _merge_tried(self, source: int, target: int) -> None:
-        incidents = self._view.incidents
-        one, other = incidents[target], incidents[source]
-        incidents[target], incidents[source] = merged(one, other), husk_of(other, target)
-        self._pour(source, target)
 
     def _decisions(self, stored_id: int) -> Decisions:
         return self._decided.get(stored_id, _UNDECIDED)
@@ -272,6 +294,7 @@ class _Scratch:
     def by_hand(self, line: LogLine) -> None:
         """Do again what a person did: a decision, or a change of the grouping."""
         self.flush()
+        self._newest_stored = max(self._newest_stored, line.incident_id)
         if line.action in ("updated", "alert-updated"):
             self._decide(line)
         elif line.action == "merged":
