@@ -113,6 +113,13 @@ class Regrouping:
         if whole:
             self._whole.add(incident_id)
 
+    def restore_untouched(self, incident_id: int, facts: IncidentFacts, since: int) -> None:
+        """Say what was known before a change, if the incident holds the same alerts as then, none of them changed."""
+        alerts = self._members[incident_id].values()
+        if len(alerts) == facts.alert_count and all(each.change < since for each in alerts):
+            self._known[incident_id] = facts
+            self._whole.add(incident_id)
+
     def part(self, one: int, others: Iterable[int]) -> None:
         """Remember that a person took these apart."""
         for other in others:

@@ -187,6 +187,8 @@ def _take_back(store: WriteStore, tenant_id: int, work: Regrouping, holder: Live
         before = None if onward.into_header is None else united(onward.into_header, [before])
         known_apart.update(() if onward.into_facts is None else onward.into_facts.apart)
         at = onward
+    if at is kept and kept.into_facts is not None:
+        work.restore_untouched(holder.incident_id, kept.into_facts, kept.change)
     if before is not None:
         work.headers[holder.incident_id] = without(holder.header, kept.header, before)
         work.forget_apart(holder.incident_id, set(kept.facts.apart) - known_apart)
