@@ -140,3 +140,16 @@ def test_the_null_character_is_taken_out_of_every_text() -> None:
     )
     assert b"\\u0000" not in msgspec.json.encode(alert)
     assert alert.title == "ab"
+
+
+def test_a_part_that_is_no_object_is_refused_by_its_place() -> None:
+    whole = b'{"title": "t", "firstActivity": "2026-03-02T08:00:00Z", "entities": [%b]}'
+    with pytest.raises(Refused, match=r"`entities\[1\]`: expected `object`"):
+        normalise(whole % b'{"entityType": "Ip", "ipAddress": "192.0.2.1"}, 7')
+
+
+def test_the_same_part_twice_is_refused_by_its_own_place_each_time() -> None:
+    whole = b'{"title": "t", "firstActivity": "2026-03-02T08:00:00Z", "entities": [%b{"entityType": ""}]}'
+    for place, before in ((0, b""), (1, b'{"entityType": "Url", "url": "https://a.example"}, ')):
+        with pytest.raises(Refused, match=rf"`entities\[{place}\].entityType`: is missing"):
+            normalise(whole % before)

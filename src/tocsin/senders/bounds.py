@@ -31,12 +31,15 @@ _PLACE: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 _MISSING: Final = re.compile(r"Object missing required field `([^`]+)`")
 
 
-def decode(decoder: msgspec.json.Decoder[_T], raw: bytes) -> _T:
-    """Decode one JSON value. Raises Refused with the field where there is one, and nothing else."""
+def decode(decoder: msgspec.json.Decoder[_T], raw: bytes, within: str = "") -> _T:
+    """Decode one JSON value. Raises Refused with the field where there is one, and nothing else.
+
+    `within` is the path of the value inside the alert, where it is only a part of it.
+    """
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise Refused(_reason(str(error))) from None
+        raise Refused(_reason(str(error), within)) from None
     except UnicodeDecodeError as error:
         raise Refused(f"the line is not UTF-8: {error.reason} at byte {error.start} of a text") from None
     except msgspec.DecodeError as error:
@@ -45,9 +48,9 @@ def decode(decoder: msgspec.json.Decoder[_T], raw: bytes) -> _T:
         raise Refused("the line is nested too deeply to be read") from None
 
 
-def _reason(message: str) -> str:
+def _reason(message: str, within: str) -> str:
     place = _PLACE.search(message)
-    path = place[1] if place else ""
+    path = ".".join(part for part in (within, place[1] if place else "") if part)
     problem = message[: place.start()] if place else message
     missing = _MISSING.fullmatch(problem)
     if missing:

@@ -7,8 +7,9 @@ What belongs to an incident (`incidentId`, assignment history) is not taken over
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -60,11 +61,14 @@ class _Wire(msgspec.Struct, rename="camel", gc=False):
     event_count: int | None = None
     tactics: list[str] | None = None
     mitre_techniques: list[str] | None = None
-    devices: list[dict[str, object]] | None = None
-    entities: list[dict[str, object]] | None = None
+    devices: list[msgspec.Raw] | None = None
+    entities: list[msgspec.Raw] | None = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Wire)
+_ITEM_DECODER: Final = msgspec.json.Decoder(dict[str, object])
+_CACHED_BYTES_MAX: Final = 400
+"""Devices and entities of so many bytes are read once: sensors name the same ones again and again."""
 _READ_MAX: Final = 4 * ENTITIES_MAX  # of each list: repeats may stand before the last one worth keeping
 _E = TypeVar("_E", bound=StrEnum)
 _NO_LETTERS: Final = str.maketrans("", "", " -_,")
@@ -75,7 +79,8 @@ def _folded(text: str) -> str:
 
 
 def _spellings(kind: type[_E], **synonyms: _E) -> dict[str, _E]:
-    return {_folded(member): member for member in kind} | synonyms
+    """By folded spelling, and as it is written in the documents, which needs no folding."""
+    return {_folded(member): member for member in kind} | synonyms | {member.value: member for member in kind}
 
 
 _SEVERITIES: Final = _spellings(Severity, unknown=Severity.UNSPECIFIED, info=Severity.INFORMATIONAL)
@@ -117,6 +122,7 @@ _CATEGORIES: Final = {
         "UnwantedSoftware",
     )
 }
+_CATEGORY_NAMES: Final = frozenset(_CATEGORIES.values())
 _ENTITY_TYPES: Final = {
     name.lower(): name
     for name in (
@@ -185,9 +191,9 @@ def normalise(raw: bytes) -> Alert:
     first, last, created = _times(wire)
     devices, entities = wire.devices or [], wire.entities or []
     for index, item in enumerate(devices[:_READ_MAX]):
-        _device(found, item, f"devices[{index}]")
+        _device(found, bytes(item), index)
     for index, item in enumerate(entities[:_READ_MAX]):
-        _entity(found, item, f"entities[{index}]")
+        _entity(found, bytes(item), index)
     found.devices_over += len(devices[_READ_MAX:])
     found.entities_over += len(entities[_READ_MAX:])
     tactics = tactics_of(wire.tactics or ())
@@ -249,7 +255,7 @@ def _time(field: str, text: str | None) -> int | None:
 def _member(known: Mapping[str, _E], field: str, text: str | None) -> _E | None:
     if not text:
         return None
-    member = known.get(_folded(text))
+    member = known.get(text) or known.get(_folded(text))
     if member is None:
         allowed = ", ".join(dict.fromkeys(known.values()))
         raise Refused(f"`{field}`: {text[:60]!r} is none of {allowed}")
@@ -269,7 +275,8 @@ def _category(found: Observables, wire: _Wire, tactics: tuple[str, ...]) -> str:
     """The API's spelling of a known category. Others are kept: the list has grown before (section 2.2)."""
     if not wire.category:
         return category_of(tactics) or DEFAULT_CATEGORY
-    return _CATEGORIES.get(_folded(wire.category)) or found.text(wire.category)
+    known = wire.category if wire.category in _CATEGORY_NAMES else _CATEGORIES.get(_folded(wire.category))
+    return known or found.text(wire.category)
 
 
 def _bounded(field: str, value: int | None) -> int | None:
@@ -278,19 +285,60 @@ def _bounded(field: str, value: int | None) -> int | None:
     return value
 
 
-def _device(found: Observables, item: dict[str, object], path: str) -> None:
-    values: dict[str, Any] = _values(found, item, _DEVICE_KEYS, path)
+class _Read(msgspec.Struct, frozen=True):
+    """A device or an entity as it was read; `thing` is None where it says nothing. `cut`: a text was too long."""
+
+    key: Hashable
+    thing: Device | Entity | None
+    cut: bool
+
+
+def _device(found: Observables, raw: bytes, index: int) -> None:
+    read = _read(_known_device, _read_device, raw, f"devices[{index}]")
+    found.texts_cut = found.texts_cut or read.cut
+    if isinstance(read.thing, Device):
+        found.keep_device(str(read.key), read.thing)
+
+
+def _entity(found: Observables, raw: bytes, index: int) -> None:
+    read = _read(_known_entity, _read_entity, raw, f"entities[{index}]")
+    found.texts_cut = found.texts_cut or read.cut
+    if isinstance(read.thing, Entity):
+        found.add(read.key, read.thing)
+
+
+def _read(known: Callable[[bytes, str], _Read], anew: Callable[[bytes, str], _Read], raw: bytes, path: str) -> _Read:
+    """What stands there, remembered or read anew; a failure is told with its own place."""
+    if len(raw) > _CACHED_BYTES_MAX:
+        return anew(raw, path)
+    try:
+        return known(raw, "")
+    except Refused:
+        return anew(raw, path)
+
+
+def _read_device(raw: bytes, path: str) -> _Read:
+    found = Observables()
+    values: dict[str, Any] = _values(found, decode(_ITEM_DECODER, raw, path), _DEVICE_KEYS, path)
     found.device(values.pop("device_dns_name", ""), **values)
+    for key, device in found.devices_by_key():
+        return _Read(key, device, found.texts_cut)
+    return _Read("", None, found.texts_cut)
 
 
-def _entity(found: Observables, item: dict[str, object], path: str) -> None:
+def _read_entity(raw: bytes, path: str) -> _Read:
+    found, item = Observables(), decode(_ITEM_DECODER, raw, path)
     given = item.get("entityType")
     if not isinstance(given, str) or not given:
         raise Refused(f"`{path}.entityType`: is missing or no text")
     values: dict[str, Any] = _values(found, item, _ENTITY_KEYS, path)
     kind = _ENTITY_TYPES.get(given.lower()) or found.text(given, 100)
-    if values:
-        found.add((kind, *values.items()), Entity(entity_type=kind, **values))
+    entity = Entity(entity_type=kind, **values) if values else None
+    return _Read((kind, *values.items()), entity, found.texts_cut)
+
+
+_known_device: Final = lru_cache(maxsize=4096)(_read_device)
+_known_entity: Final = lru_cache(maxsize=8192)(_read_entity)
 
 
 def _values(

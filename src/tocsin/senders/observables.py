@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -109,11 +109,21 @@ class Observables:
         if not key:
             return ""
         if key not in self._devices:
-            if len(self._devices) >= DEVICES_MAX:
-                self.devices_over += 1
-            else:
-                self._devices[key] = Device(device_dns_name=text, **fields)
+            self.keep_device(key, Device(device_dns_name=text, **fields))
         return text
+
+    def keep_device(self, key: str, device: Device) -> None:
+        """Keep a device under the key that `devices_by_key` gave it elsewhere."""
+        if key in self._devices:
+            return
+        if len(self._devices) >= DEVICES_MAX:
+            self.devices_over += 1
+        else:
+            self._devices[key] = device
+
+    def devices_by_key(self) -> Iterable[tuple[str, Device]]:
+        """The devices with what tells them apart: the name in lower case, or an id where there is no name."""
+        return self._devices.items()
 
     def ip(self, value: object, **fields: Any) -> str:
         """Keep an address and give its usual form back; a host name that stands in its place becomes a DomainName."""
