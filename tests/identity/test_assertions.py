@@ -4,91 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509.oid import NameOID
-from joserfc import jws
-from joserfc.jwk import ECKey, RSAKey
 
+from certified import APP, NOW, SECONDS, URL, Holder, certify, claims
 from tocsin.errors import InvalidInput, Unauthenticated
 from tocsin.identity.assertions import (
-    Certificate,
     ExpiredAssertion,
     check_assertion,
     parse_certificate,
 )
-from tocsin.ticks import SECOND
-
-NOW: Final = 1_700_000_000 * SECOND
-SECONDS: Final = NOW // SECOND
-APP: Final = "11111111-2222-4333-8444-555555555555"
-URL: Final = "https://tocsin.example/default/oauth2/v2.0/token"
-
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-
-
-def certify(key: PrivateKey, *, begins: int = -1, days: int = 30) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "soar")])
-    start = datetime.fromtimestamp(SECONDS, UTC) + timedelta(days=begins)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=days))
-        .sign(key, hashes.SHA256())
-    )
-    return made.public_bytes(serialization.Encoding.PEM)
-
-
-class Holder(msgspec.Struct, frozen=True):
-    """Somebody with a key and its certificate."""
-
-    key: PrivateKey
-    certificate: Certificate
-
-    def header(self, alg: str) -> dict[str, Any]:
-        thumbprint = base64.urlsafe_b64encode(bytes.fromhex(self.certificate.thumbprint)).decode().rstrip("=")
-        return {"alg": alg, "typ": "JWT", "x5t#S256": thumbprint}
-
-    def sign(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
-        key = RSAKey.import_key(self.key) if isinstance(self.key, rsa.RSAPrivateKey) else ECKey.import_key(self.key)
-        registry = jws.JWSRegistry(algorithms=["RS256", "PS256", "ES256", "RS384", "HS256"], strict_check_header=False)
-        registry.max_header_length = 32_000
-        return jws.serialize_compact(header, json.dumps(claims).encode(), key, registry=registry)
-
-    def sign_any(self, header: dict[str, Any]) -> str:
-        """A right RS256 signature over whatever the header says."""
-        assert isinstance(self.key, rsa.RSAPrivateKey)
-        parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims())]
-        signature = self.key.sign(b".".join(parts), padding.PKCS1v15(), hashes.SHA256())
-        return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
-
-    def assertion(self, alg: str = "RS256", **changes: Any) -> str:
-        return self.sign(self.header(alg), claims(**changes))
-
-
-def claims(**changes: Any) -> dict[str, Any]:
-    found = {
-        "iss": APP,
-        "sub": APP,
-        "aud": URL,
-        "jti": str(uuid.uuid4()),
-        "iat": SECONDS,
-        "nbf": SECONDS,
-        "exp": SECONDS + 600,
-        **changes,
-    }
-    return {name: value for name, value in found.items() if value is not ...}
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +46,8 @@ def test_each_algorithm_of_the_clients_is_taken(rsa_holder: Holder, ec_holder: H
 @pytest.mark.parametrize(
     "changes",
     [{"exp": SECONDS + 599.5, "iat": SECONDS + 0.25}, {"nbf": ...}, {"iat": ..., "nbf": ...}, {"aud": [URL]},
-     {"exp": SECONDS - 59, "iat": SECONDS - 600}, {"iat": SECONDS + 30, "nbf": SECONDS + 30}],
+     {"exp": SECONDS - 59, "iat": SECONDS - 600}, {"iat": SECONDS + 30, "nbf": SECONDS + 30},
+     {"exp": SECONDS + 1800, "iat": ...}, {"exp": SECONDS + 1800, "iat": ..., "nbf": SECONDS - 659}],
 )  # fmt: skip
 def test_the_forms_that_clients_give_times_and_audience_are_taken(rsa_holder: Holder, changes: dict[str, Any]) -> None:
     assert check(rsa_holder.assertion(**changes), rsa_holder)
@@ -130,6 +60,18 @@ def test_the_certificate_may_be_named_by_sha1_padded_or_in_plain_base64(rsa_hold
         for text in (base64.urlsafe_b64encode(raw), base64.b64encode(raw), base64.urlsafe_b64encode(raw).rstrip(b"=")):
             header = {"alg": "RS256", "typ": "JWT", name: text.decode()}
             assert check(rsa_holder.sign(header, claims()), rsa_holder)
+
+
+def test_parts_that_are_padded_are_taken_as_they_were_signed(rsa_holder: Holder) -> None:
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in (rsa_holder.header("RS256"), claims())]
+    assert any(part.endswith(b"=") for part in parts)
+    assert isinstance(rsa_holder.key, rsa.RSAPrivateKey)
+    signature = rsa_holder.key.sign(b".".join(parts), padding.PKCS1v15(), hashes.SHA256())
+    text = b".".join([*parts, base64.urlsafe_b64encode(signature)]).decode()
+    assert check(text, rsa_holder)
+    for spoilt in (text.replace("=", ""), text + "===", f"={text}", text + ".="):
+        with pytest.raises(Unauthenticated):
+            check(spoilt, rsa_holder)
 
 
 def test_a_chain_in_the_header_has_room_and_is_not_looked_at(rsa_holder: Holder, ec_holder: Holder) -> None:
@@ -147,8 +89,9 @@ def test_a_chain_in_the_header_has_room_and_is_not_looked_at(rsa_holder: Holder,
     [
         {"iss": "other"}, {"sub": "other"}, {"iss": ...}, {"aud": "https://tocsin.example/"}, {"aud": ...}, {"aud": []},
         {"aud": [URL, URL]}, {"aud": URL + "/"}, {"aud": {"x": URL}}, {"jti": ...}, {"jti": ""}, {"jti": 7},
-        {"exp": ...}, {"exp": None}, {"exp": "x"}, {"exp": True}, {"exp": SECONDS - 60}, {"exp": SECONDS + 661},
-        {"exp": 10**40}, {"exp": 10**400}, {"iat": SECONDS - 61}, {"iat": SECONDS + 61}, {"nbf": SECONDS + 61},
+        {"exp": ...}, {"exp": None}, {"exp": "x"}, {"exp": True}, {"exp": SECONDS - 60},
+        {"exp": SECONDS + 661, "iat": ..., "nbf": ...}, {"exp": 10**40}, {"exp": 10**400}, {"iat": SECONDS - 660},
+        {"nbf": SECONDS - 660}, {"iat": SECONDS + 61}, {"nbf": SECONDS + 61},
         {"iat": "x"}, {"nbf": False}, {"iat": -(10**400)},
     ],
 )  # fmt: skip
@@ -190,6 +133,24 @@ def test_no_algorithm_and_a_public_key_as_a_secret_are_refused(rsa_holder: Holde
         payload = base64.urlsafe_b64encode(json.dumps(claims()).encode()).decode().rstrip("=")
         with pytest.raises(Unauthenticated):
             check(f"{header}.{payload}.AAAA", rsa_holder)
+
+
+@pytest.mark.parametrize("signature", [b"", bytes(64), bytes(256), b"\xff" * 64])
+def test_a_made_up_signature_is_refused(rsa_holder: Holder, ec_holder: Holder, signature: bytes) -> None:
+    made_up = base64.urlsafe_b64encode(signature).decode().rstrip("=")
+    for holder, alg in ((rsa_holder, "RS256"), (rsa_holder, "PS256"), (ec_holder, "ES256")):
+        head, _, right = holder.assertion(alg).rpartition(".")
+        assert check(f"{head}.{right}", holder)
+        with pytest.raises(Unauthenticated):
+            check(f"{head}.{made_up}", holder)
+
+
+def test_the_key_must_be_of_the_kind_that_the_algorithm_says(rsa_holder: Holder, ec_holder: Holder) -> None:
+    for holder, alg in ((rsa_holder, "ES256"), (ec_holder, "RS256")):
+        header = base64.urlsafe_b64encode(json.dumps(holder.header(alg)).encode()).decode().rstrip("=")
+        _, payload, signature = holder.assertion("RS256" if holder is rsa_holder else "ES256").split(".")
+        with pytest.raises(Unauthenticated, match="signature"):
+            check(f"{header}.{payload}.{signature}", holder)
 
 
 def test_a_certificate_counts_only_within_its_time() -> None:

@@ -18,11 +18,14 @@ import httpx2
 import msgspec
 import pytest
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
+from certified import Holder, certify
 from tocsin.access import Permission
 from tocsin.config import Settings
+from tocsin.identity.assertions import parse_certificate
 from tocsin.identity.authority import ensure_tls
 from tocsin.identity.credentials import hash_secret, new_secret
 from tocsin.identity.failures import FAILURES_PER_MINUTE
@@ -104,6 +107,7 @@ class World(msgspec.Struct, frozen=True):
     tenant: Tenant
     application: Application
     secret: str
+    database: Path
 
     def form(self, **changes: str | None) -> dict[str, str]:
         form: dict[str, str | None] = {
@@ -144,7 +148,7 @@ def world(tmp_path: Path, keys: SigningKeys) -> Iterator[World]:
     issuer = Issuer(registry, Nobody(), tokens, names, OwnKeeper(connection))
     deps = OAuthDeps(issuer=issuer, directory=registry, keys=keys, names=names, clock=clock)
     client = Client(Starlette(routes=oauth_routes(deps)))
-    yield World(client, registry, tokens, keys, names, clock, tenant, application, secret)
+    yield World(client, registry, tokens, keys, names, clock, tenant, application, secret, tmp_path / "tocsin.db")
     connection.close()
 
 
@@ -495,3 +499,61 @@ def test_over_real_tls_the_made_authority_is_all_a_client_must_trust(world: Worl
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+def _certified(world: World) -> Holder:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    holder = Holder(key, parse_certificate(certify(key)))
+    SignIns(open_side_writer(world.database)).add_certificate(
+        world.tenant.tenant_id, world.application.app_id, holder.certificate, NOW
+    )
+    return holder
+
+
+def _asserted(world: World, holder: Holder, path: str = "oauth2/v2.0/token", **changes: Any) -> str:
+    app_id = world.application.app_id
+    named = {"iss": app_id, "sub": app_id, "aud": f"https://tocsin.example/{world.tenant.guid}/{path}"}
+    return holder.assertion("PS256", **{**named, **changes})
+
+
+def test_an_application_proves_itself_with_its_certificate(world: World) -> None:
+    holder = _certified(world)
+    for path, asked in (("oauth2/v2.0/token", {}), ("oauth2/token", {"scope": None, "resource": RESOURCE})):
+        form = world.form(client_secret=None, client_assertion=_asserted(world, holder, path), **asked)
+        answer = _accepted(world, world.ask(form, path))
+        claims = read_claims(answer["access_token"], world.keys)
+        assert claims["azpacr" if path == "oauth2/v2.0/token" else "appidacr"] == "2"
+
+
+@pytest.mark.parametrize("host", ["localhost:8443", "127.0.0.1:8443", "tocsin.example"])
+@pytest.mark.parametrize("tenant", ["default", "common"])
+def test_an_assertion_may_be_for_any_name_by_which_this_endpoint_is_called(
+    world: World, host: str, tenant: str
+) -> None:
+    holder = _certified(world)
+    assertion = _asserted(world, holder, aud=f"https://{host}/{tenant}/oauth2/v2.0/token")
+    form = world.form(client_secret=None, client_assertion=assertion)
+    _accepted(world, world.client.post(f"/{tenant}/oauth2/v2.0/token", data=form))
+    elsewhere = world.form(client_secret=None, client_assertion=_asserted(world, holder, aud=f"https://{host}/x/token"))
+    _refused(world.ask(elsewhere), 401, "invalid_client", 700027)
+
+
+def test_an_assertion_opens_each_resource_once_as_msal_keeps_it_for_several(world: World) -> None:
+    form = world.form(client_secret=None, client_assertion=_asserted(world, _certified(world)))
+    _accepted(world, world.ask(form))
+    _accepted(world, world.ask({**form, "scope": "https://graph.microsoft.com/.default"}))
+    for scope in (form["scope"], f"openid {form['scope']}", "https://graph.microsoft.com/.default"):
+        _refused(world.ask({**form, "scope": scope}), 401, "invalid_client", 700027)
+
+
+def test_an_assertion_out_of_its_time_or_of_no_registered_certificate_is_refused(world: World) -> None:
+    holder = _certified(world)
+    late = world.form(client_secret=None, client_assertion=_asserted(world, holder, exp=NOW // SECOND - 60))
+    _refused(world.ask(late), 401, "invalid_client", 700024)
+    SignIns(open_side_writer(world.database)).remove_certificate(
+        world.tenant.tenant_id, world.application.app_id, holder.certificate.thumbprint
+    )
+    gone = world.form(client_secret=None, client_assertion=_asserted(world, holder))
+    _refused(world.ask(gone), 401, "invalid_client", 700027)
+    both = world.form(client_assertion=_asserted(world, holder))
+    _refused(world.ask(both), 400, "invalid_request", 9002313)

@@ -9,8 +9,8 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from tocsin.errors import Unauthenticated
-from tocsin.identity.assertions import ExpiredAssertion, check_assertion
-from tocsin.identity.credentials import secret_matches
+from tocsin.identity.assertions import Assertion, ExpiredAssertion, check_assertion
+from tocsin.identity.credentials import hash_secret, secret_matches
 from tocsin.identity.failures import FailureLimit
 from tocsin.identity.issuing import (
     IssuerError,
@@ -35,6 +35,7 @@ class Client(msgspec.Struct, frozen=True):
 
     application: Application
     proof: str
+    assertion: Assertion | None = None
 
 
 class _Claimed(msgspec.Struct, frozen=True):
@@ -66,22 +67,36 @@ class Clients:
             text = "Client is public so neither 'client_assertion' nor 'client_secret' should be presented."
             raise IssuerError(401, "invalid_client", 700025, text)
         if claimed.assertion:
-            await self._check_assertion(request, tenant, application, claimed.assertion, now)
-            return Client(require_enabled(application), BY_CERTIFICATE)
+            assertion = self._check_assertion(request, tenant, application, claimed.assertion, now)
+            return Client(require_enabled(application), BY_CERTIFICATE, assertion)
         if any(secret_matches(secret, application.secret_hash) for secret in claimed.secrets):
             return Client(require_enabled(application), BY_SECRET)
         self._count_failure(application, now)
         text = f"Invalid client secret provided for app '{application.app_id}'. Send the secret's value."
         raise IssuerError(401, "invalid_client", 7000215, text)
 
-    async def _check_assertion(
+    async def use_once(self, client: Client, audience: str, now: int) -> None:
+        """Let an assertion open a resource once. Raises IssuerError the second time.
+
+        Not once in all: MSAL keeps an assertion for as long as it lives and sends it for every resource it is asked
+        for. Codes and refresh tokens are good once themselves, so beside them it is not counted.
+        """
+        if client.assertion is None:
+            return
+        fingerprint, expires = hash_secret(f"{client.assertion.fingerprint} {audience}"), client.assertion.expires
+        if not await self._keeper.change(lambda store: store.use_assertion(fingerprint, expires, now)):
+            app_id = client.application.app_id
+            words = f"Client assertion for app '{app_id}' was used before: its jti must be new each time."
+            raise IssuerError(401, "invalid_client", 700027, words)
+
+    def _check_assertion(
         self, request: TokenRequest, tenant: Tenant, application: Application, text: str, now: int
-    ) -> None:
+    ) -> Assertion:
         path = "oauth2/v2.0/token" if request.version == 2 else "oauth2/token"
         audiences = {f"{base}/{name}/{path}" for base in self._bases for name in (request.tenant, tenant.guid)}
         certificates = self._keeper.reading.list_certificates(tenant.tenant_id, application.app_id)
         try:
-            assertion = check_assertion(
+            return check_assertion(
                 text, app_id=application.app_id, audiences=audiences, certificates=certificates, now=now
             )
         except Unauthenticated as error:
@@ -89,11 +104,6 @@ class Clients:
             number = 700024 if isinstance(error, ExpiredAssertion) else 700027
             words = f"Client assertion failed validation for app '{application.app_id}': {error}."
             raise IssuerError(401, "invalid_client", number, words) from None
-        if not await self._keeper.change(
-            lambda store: store.use_assertion(assertion.fingerprint, assertion.expires, now)
-        ):
-            words = f"Client assertion for app '{application.app_id}' was used before: its jti must be new each time."
-            raise IssuerError(401, "invalid_client", 700027, words)
 
     def _count_failure(self, application: Application, now: int) -> None:
         # Only wrong secrets are ever refused here. A right one passes even now: 256 bits are not guessed, and

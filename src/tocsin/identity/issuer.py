@@ -142,6 +142,7 @@ class Issuer:
     async def _client_credentials(self, request: TokenRequest, tenant: Tenant, now: int) -> dict[str, Any]:
         client = await self._clients.authenticate(request, tenant, now)
         audience = application_audience(request.form, request.version, tenant, self._audiences)
+        await self._clients.use_once(client, audience, now)
         token = self._tokens.issue(
             tenant,
             client.application,
