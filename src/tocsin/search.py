@@ -147,14 +147,25 @@ class Search:
             start = end
 
     def _finish(self, scope: Scope, rows: Sequence[IncidentRow], render: Render) -> list[bytes]:
-        # The scope has been applied to the rows; today all who may see one see it whole, so the key needs no scope.
+        # The scope has been applied to the rows. Who sees one whole sees what everybody else who does sees, so the key
+        # needs no scope; what is shown in part is made for its caller and kept for nobody.
         keys = [(scope.tenant_id, row.incident_id, row.change) for row in rows]
-        finished = {key: self._cache.pop(key) for key in keys if key in self._cache}
+        finished = {
+            key: self._cache.pop(key)
+            for key, row in zip(keys, rows, strict=True)
+            if row.shown is None and key in self._cache
+        }
         missing = [row for key, row in zip(keys, rows, strict=True) if key not in finished]
+        partly = {}
         for row, (header, alerts) in zip(missing, self._store.documents(scope, missing), strict=True):
-            made = finished[scope.tenant_id, row.incident_id, row.change] = render(row, header, alerts)
-            self._cached_bytes += len(made)
+            made = render(row, header, alerts)
+            key = (scope.tenant_id, row.incident_id, row.change)
+            if row.shown is None:
+                finished[key] = made
+                self._cached_bytes += len(made)
+            else:
+                partly[key] = made
         self._cache.update(finished)  # popped and put back: the oldest use comes first
         while self._cached_bytes > self._cache_bytes_max:
             self._cached_bytes -= len(self._cache.pop(next(iter(self._cache))))
-        return [finished[key] for key in keys]
+        return [partly[key] if key in partly else finished[key] for key in keys]

@@ -30,6 +30,7 @@ from tocsin.odata.expression import (
 from tocsin.stores.codes import encode_enum
 
 Parameter: TypeAlias = int | str | None
+_Columns: TypeAlias = dict[Field, str]
 
 INT64_MAX: Final = 2**63 - 1
 INT64_MIN: Final = -(2**63)
@@ -79,10 +80,13 @@ class Bounds(msgspec.Struct, frozen=True):
     incident_id: Range = Range()
 
 
-def where(expression: Expression) -> tuple[str, list[Parameter]]:
-    """The condition over the columns of the incident row, to stand after WHERE or AND, and its parameters."""
+def where(expression: Expression, severity: str = "severity") -> tuple[str, list[Parameter]]:
+    """The condition over the columns of the incident row, to stand after WHERE or AND, and its parameters.
+
+    `severity` is what stands for that column where a caller may not be told what the row has.
+    """
     parameters: list[Parameter] = []
-    return _text(expression, parameters), parameters
+    return _text(expression, parameters, {**_COLUMNS, Field.SEVERITY: severity}), parameters
 
 
 def bounds(expression: Expression) -> Bounds:
@@ -122,16 +126,16 @@ def _range(term: Compare | OneOf) -> Range:
     assert_never(term.operator)
 
 
-def _text(expression: Expression, parameters: list[Parameter]) -> str:
+def _text(expression: Expression, parameters: list[Parameter], columns: _Columns) -> str:
     match expression:
         case Constant(value):
             return "1" if value else "0"
         case Compare():
-            return _compare(expression, parameters)
+            return _compare(expression, parameters, columns[expression.field])
         case OneOf():
-            return _one_of(expression, parameters)
+            return _one_of(expression, parameters, columns[expression.field])
         case TextMatch():
-            return _text_match(expression, parameters)
+            return _text_match(expression, parameters, columns[expression.field])
         case HasTag(tag):
             # Named so that `document_id` is that of the row outside. A header is JSON text in a blob.
             parameters.append(tag)
@@ -140,11 +144,11 @@ def _text(expression: Expression, parameters: list[Parameter]) -> str:
                 "json_each(CAST(header AS TEXT), '$.tags') AS tag WHERE tagged = document_id AND tag.value = ?)"
             )
         case And(terms):
-            return "(" + " AND ".join([_text(term, parameters) for term in terms]) + ")"
+            return "(" + " AND ".join([_text(term, parameters, columns) for term in terms]) + ")"
         case Or(terms):
-            return "(" + " OR ".join([_text(term, parameters) for term in terms]) + ")"
+            return "(" + " OR ".join([_text(term, parameters, columns) for term in terms]) + ")"
         case Not(term):
-            return f"(NOT {_text(term, parameters)})"
+            return f"(NOT {_text(term, parameters, columns)})"
     assert_never(expression)
 
 
@@ -152,8 +156,7 @@ def _parameter(value: Value) -> Parameter:
     return encode_enum(value) if isinstance(value, StrEnum) else value
 
 
-def _compare(term: Compare, parameters: list[Parameter]) -> str:
-    column = _COLUMNS[term.field]
+def _compare(term: Compare, parameters: list[Parameter], column: str) -> str:
     parameters.append(_parameter(term.value))
     condition = f"{column} {_OPERATORS[term.operator]} ?"
     if term.field in _NULLABLE and term.operator not in _EQUALITIES:
@@ -162,8 +165,7 @@ def _compare(term: Compare, parameters: list[Parameter]) -> str:
     return f"({condition})"
 
 
-def _one_of(term: OneOf, parameters: list[Parameter]) -> str:
-    column = _COLUMNS[term.field]
+def _one_of(term: OneOf, parameters: list[Parameter], column: str) -> str:
     values = [_parameter(value) for value in term.values if value is not None]
     parameters.extend(values)
     condition = f"{column} IN ({','.join('?' * len(values))})"
@@ -174,8 +176,8 @@ def _one_of(term: OneOf, parameters: list[Parameter]) -> str:
     return f"({condition} AND {column} IS NOT NULL)"
 
 
-def _text_match(term: TextMatch, parameters: list[Parameter]) -> str:
-    column, text = _COLUMNS[term.field], term.text
+def _text_match(term: TextMatch, parameters: list[Parameter], column: str) -> str:
+    text = term.text
     if not text:
         # Every text holds the empty one, and null stays null.
         return f"(length({column}) >= 0)"

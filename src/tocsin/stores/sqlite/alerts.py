@@ -1,11 +1,13 @@
 """Alerts by themselves: the narrow rows that lists of alerts scan, and reading single alerts. Every read takes a Scope.
 
-An alert is visible as long as its incident is. Lists are newest change first, then by number, which is total; they can
-be read as of an earlier change number, as lists of incidents can. One connection, one thread; knows no dialect.
+An alert goes with its incident, when that is past retention. Lists are newest change first, then by number, which is
+total; they can be read as of an earlier change number, as lists of incidents can. One connection, one thread; knows no
+dialect.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,6 +21,8 @@ from tocsin.odata.expression import Expression, Field
 from tocsin.odata.options import Order
 from tocsin.stores.codes import encode_enum
 from tocsin.stores.filters import Bounds, Range, bounds, where
+from tocsin.stores.sqlite.exposed import page_of
+from tocsin.stores.sqlite.sight import FEW, MANY, Sight, numbers, sight_of
 from tocsin.ticks import parse_ticks
 
 PROBE_MAX: Final = 5_000
@@ -106,7 +110,7 @@ class AlertStore:
 
         `not_before` is the retention cut-off in ticks. `as_of` reads the state of an earlier change number.
         """
-        if not scope.whole_tenant or top == 0:
+        if scope.is_empty or top == 0:
             return []
         if skip and skip >= self._last_alert(scope):
             return []  # past the end at no cost: there are no more alerts than numbers
@@ -116,25 +120,45 @@ class AlertStore:
             condition += f" AND (found.{column}, found.alert_number) {'<' if descending else '>'} (?, ?)"
             values.extend(after)
         direction = "DESC" if descending else "ASC"
-        source = self._source(scope, expression, column)
-        rows = self._connection.execute(
-            f"SELECT found.alert_number, found.change, alert.incident_id, alert.document_id, found.{column} "  # noqa: S608
-            f"FROM {source} {_JOINED} WHERE {condition} "
-            f"ORDER BY found.{column} {direction}, found.alert_number {direction} LIMIT ? OFFSET ?",
-            (*values, top, skip),
+        listing = _Listing(
+            f"found.alert_number, found.change, alert.incident_id, alert.document_id, found.{column}",
+            f"{self._source(scope, expression, column)} {_JOINED}",
+            condition,
+            f" ORDER BY found.{column} {direction}, found.alert_number {direction}",
         )
+        sight = sight_of(self._connection, scope)
+        if sight is not None:
+            return [AlertVersion(*row[:5]) for row in self._page_seen(sight, listing, values, top, skip)]
+        rows = self._connection.execute(f"{listing.text} LIMIT ? OFFSET ?", (*values, top, skip))
         return [AlertVersion(*row) for row in rows]
+
+    def _page_seen(
+        self, sight: Sight, listing: _Listing, values: list[Any], top: int, skip: int
+    ) -> Iterable[Sequence[Any]]:
+        """A page of what a sight shows: gathered where that is little, else looked for in the list."""
+        alerts = sight.gathered_alerts(self._connection, FEW)
+        if alerts is None:
+            seen = sight.of_alert("found.alert_number")
+            asked = msgspec.structs.replace(listing, columns=f"{listing.columns}, {seen}")
+            page = page_of(self._connection.execute(asked.text, values), 5, top, skip)
+            if page is not None:
+                return page
+            alerts = sight.gathered_alerts(self._connection, MANY)
+        within, more = listing.within(sight, alerts)
+        return self._connection.execute(f"{within.text} LIMIT ? OFFSET ?", (*more, *values, top, skip))
 
     def count_alerts(
         self, scope: Scope, *, expression: Expression | None = None, not_before: int = 0, as_of: int | None = None
     ) -> int:
         """How many are visible and match."""
-        if not scope.whole_tenant:
+        if scope.is_empty:
             return 0
         condition, values = self._condition(scope, expression, not_before, as_of)
-        source = self._source(scope, expression, "change")
-        statement = f"SELECT count(*) FROM {source} {_JOINED} WHERE {condition}"  # noqa: S608  terms are ours
-        return int(self._connection.execute(statement, values).get)
+        listing = _Listing("count(*)", f"{self._source(scope, expression, 'change')} {_JOINED}", condition)
+        sight, more = sight_of(self._connection, scope), list[Any]()
+        if sight is not None:
+            listing, more = listing.within(sight, sight.gathered_alerts(self._connection, MANY))
+        return int(self._connection.execute(listing.text, (*more, *values)).get)
 
     def get_alert(self, scope: Scope, alert_number: int, public_id: str, *, not_before: int = 0) -> AlertVersion:
         """The current version of one alert, by its number. `public_id` is what the message calls it.
@@ -142,11 +166,11 @@ class AlertStore:
         Raises NotFound when absent, past retention or not visible.
         """
         row = None
-        if scope.whole_tenant and 0 < alert_number < 2**63:
+        if not scope.is_empty and 0 < alert_number < 2**63:
             row = self._connection.execute(
-                "SELECT alert_number, alert.change, incident_id, alert.document_id FROM alert "
-                "JOIN incident USING (tenant_id, incident_id) "
-                "WHERE tenant_id = ? AND alert_number = ? AND superseded_by IS NULL AND last_update >= ?",
+                "SELECT alert_number, alert.change, incident_id, alert.document_id FROM alert "  # noqa: S608
+                "JOIN incident USING (tenant_id, incident_id) WHERE tenant_id = ? AND alert_number = ? "
+                f"AND superseded_by IS NULL AND last_update >= ?{self._seen(scope)}",
                 (scope.tenant_id, alert_number, not_before),
             ).fetchone()
         if row is None:
@@ -154,13 +178,13 @@ class AlertStore:
         return AlertVersion(*row)
 
     def alerts_of(self, scope: Scope, incident_id: int, change: int) -> list[AlertVersion]:
-        """The alerts of one version of an incident, in the order in which they came."""
-        if not scope.whole_tenant:
+        """The visible alerts of one version of an incident, in the order in which they came."""
+        if scope.is_empty:
             return []
         rows = self._connection.execute(
-            "SELECT alert_number, change, incident_id, document_id FROM alert "
+            "SELECT alert_number, change, incident_id, document_id FROM alert "  # noqa: S608  ours, values bound
             "WHERE tenant_id = ?1 AND incident_id = ?2 AND change <= ?3 "
-            "AND (superseded_by IS NULL OR superseded_by > ?3) ORDER BY alert_number",
+            f"AND (superseded_by IS NULL OR superseded_by > ?3){self._seen(scope)} ORDER BY alert_number",
             (scope.tenant_id, incident_id, change),
         )
         return [AlertVersion(*row) for row in rows]
@@ -173,12 +197,10 @@ class AlertStore:
         assert row is not None, "a version always has its document"
         return bytes(row[0]), bytes(row[1])
 
-    def actor(self, scope: Scope, change: int) -> str | None:
-        """Who made a change, as the change log names them; None where the log no longer says."""
-        row = self._connection.execute(
-            "SELECT actor FROM change_log WHERE tenant_id = ? AND change = ?", (scope.tenant_id, change)
-        ).fetchone()
-        return None if row is None else str(row[0])
+    def _seen(self, scope: Scope) -> str:
+        """The condition that a row of `alert` is visible, to stand behind others."""
+        sight = sight_of(self._connection, scope)
+        return "" if sight is None else f" AND {sight.of_alert('alert.alert_number')}"
 
     def _condition(
         self, scope: Scope, expression: Expression | None, not_before: int, as_of: int | None
@@ -248,6 +270,34 @@ class AlertStore:
         return low
 
 
+class _Listing(msgspec.Struct, frozen=True):
+    """The parts of a statement over alerts."""
+
+    columns: str
+    source: str
+    condition: str
+    order: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"SELECT {self.columns} FROM {self.source} WHERE {self.condition}{self.order}"  # noqa: S608
+
+    def within(self, sight: Sight, alerts: Sequence[int] | None) -> tuple[_Listing, list[Any]]:
+        """The same for what a sight shows, and the values that come first: among its alerts where they are given."""
+        if alerts is None:
+            condition = f"{self.condition} AND {sight.of_alert('found.alert_number')}"
+            return msgspec.structs.replace(self, condition=condition), []
+        distinct = sorted(set(alerts))
+        return msgspec.structs.replace(self, source=_AMONG), [numbers(distinct), sight.tenant_id]
+
+
+_AMONG: Final = (
+    "carray(?) AS wanted CROSS JOIN alert ON alert.tenant_id = ? AND alert.alert_number = wanted.value "
+    "CROSS JOIN alert_search AS found ON found.tenant_id = alert.tenant_id AND found.change = alert.change "
+    "AND found.alert_number = alert.alert_number "
+    "CROSS JOIN incident AS visible ON visible.tenant_id = alert.tenant_id "
+    "AND visible.incident_id = alert.incident_id"
+)
 _JOINED: Final = (
     "CROSS JOIN alert ON alert.tenant_id = found.tenant_id AND alert.alert_number = found.alert_number "
     "AND alert.change = found.change "

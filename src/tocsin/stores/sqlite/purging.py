@@ -40,9 +40,9 @@ class Purge:
             self._run("DELETE FROM incident WHERE tenant_id = ? AND change = ?", tenant_id, change)
             count_blocks(self._connection, tenant_id, new=(), gone=(change,))
             self._run("DELETE FROM incident_document WHERE document_id = ?", document_id)
-            forget_merged(self._connection, tenant_id, incident_id)
             self._run("INSERT INTO incident_orphaned VALUES (?, ?)", tenant_id, incident_id)
-            self._note_removal(tenant_id, incident_id, now)
+            self._note_removal(tenant_id, incident_id, now)  # notes whom it concerned, so it comes before forgetting
+            forget_merged(self._connection, tenant_id, incident_id)
         return len(rows)
 
     def orphans(self, tenant_id: int, most: int) -> int:

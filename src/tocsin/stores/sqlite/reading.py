@@ -1,7 +1,8 @@
 """Reading incidents: lists, single ones, their documents, why they are as they are. Every read takes a Scope.
 
 Lists are newest first; `change` orders exactly like `last_update`, so the order is total. A list can be read as of
-an earlier change number (`design/feed.md`). One connection, one thread; knows no dialect and writes nothing.
+an earlier change number (`design/feed.md`). Who sees only some alerts of an incident gets a row that says which, and
+all that is read by that row is made from those (ADR 7). One connection, one thread; knows no dialect, writes nothing.
 """
 
 from __future__ import annotations
@@ -17,52 +18,22 @@ import msgspec
 from tocsin.access import Scope
 from tocsin.correlation.engine import Link, LinkEvidence, Merge
 from tocsin.correlation.memory import IncidentFacts
+from tocsin.documents import IncidentHeader, decode_header, encode_header
 from tocsin.errors import NotFound
-from tocsin.model import Classification, Determination, IncidentStatus, Severity
 from tocsin.odata.expression import Expression
 from tocsin.odata.options import Order
-from tocsin.stores.codes import decode_enum
 from tocsin.stores.filters import where
 from tocsin.stores.sqlite.blocks import BLOCK_BITS, skip_blocks
+from tocsin.stores.sqlite.exposed import ExposedStore, log_of
 from tocsin.stores.sqlite.listing import COLUMNS, Selection, count_statement, page_statement
+from tocsin.stores.sqlite.rows import Change, IncidentRow, LogRow, Shown, incident_row
+from tocsin.stores.sqlite.sight import MANY, sight_of
 
 PROBE_MAX: Final = 5_000
+__all__ = ["Change", "IncidentRow", "LogRow", "ReadStore", "RefusedInput", "Shown"]
+
 _evidence_decoder = msgspec.msgpack.Decoder(tuple[LinkEvidence, ...])
 _facts_decoder = msgspec.msgpack.Decoder(IncidentFacts)
-
-
-class IncidentRow(msgspec.Struct, frozen=True):
-    """One version of an incident, without its documents. Times are ticks."""
-
-    incident_id: int
-    change: int
-    last_update: int
-    created: int
-    status: IncidentStatus
-    severity: Severity
-    classification: Classification
-    determination: Determination
-    assigned_to: str | None
-    alert_count: int
-    document_id: int
-
-
-class Change(msgspec.Struct, frozen=True):
-    """What a change did to an incident: `row` is its version, None where it is gone from the list asked for."""
-
-    change: int
-    incident_id: int
-    row: IncidentRow | None
-
-
-class LogRow(msgspec.Struct, frozen=True):
-    """One entry of an incident's change log. `detail` is JSON text."""
-
-    change: int
-    at: int
-    actor: str
-    action: str
-    detail: str
 
 
 class RefusedInput(msgspec.Struct, frozen=True):
@@ -80,7 +51,7 @@ class ReadStore:
     """The reader's half of the store."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+        self._connection, self._exposed = connection, ExposedStore(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -131,7 +102,7 @@ class ReadStore:
         state of an earlier change number. `after` begins behind the row with this change (or this incident id,
         where the order is that of creation); `skip` counts from there. An empty scope gives an empty list.
         """
-        if not scope.whole_tenant or top == 0:
+        if scope.is_empty or top == 0:
             return []
         if skip and skip >= self._of_tenant("SELECT last_incident FROM tenant WHERE tenant_id = ?", scope):
             return []  # past the end at no cost: there are no more incidents than ids
@@ -145,12 +116,15 @@ class ReadStore:
                 after=after,
                 as_of=as_of,
                 last_change=self.last_change(scope),
+                sight=sight_of(self._connection, scope),
             ),
         )
+        if selection.sight is not None:
+            return self._exposed.rows(selection.sight, self._exposed.page(selection.sight, selection, top, skip))
         if skip >> BLOCK_BITS and selection.is_plain:
             begin, skip = skip_blocks(self._connection, scope.tenant_id, skip, selection.change_least)
             selection = msgspec.structs.replace(selection, change_most=begin)
-        return [_incident_row(row) for row in self._connection.execute(*page_statement(selection, top, skip))]
+        return [incident_row(row) for row in self._connection.execute(*page_statement(selection, top, skip))]
 
     def _bounded(self, scope: Scope, selection: Selection) -> Selection:
         """The same selection with what the indexes know of where its current versions begin and end."""
@@ -171,15 +145,18 @@ class ReadStore:
 
         Of what does not match (any more) and of what retention removed, only that it is gone.
         """
-        if not scope.whole_tenant or top == 0:
+        if scope.is_empty or top == 0:
             return []
+        sight = sight_of(self._connection, scope)
+        if sight is not None:
+            return self._exposed.changes(sight, since, top, expression, not_before)
         sql, parameters = ("1", []) if expression is None else where(expression)
         rows = self._connection.execute(
             f"SELECT {COLUMNS}, ({sql}) FROM incident "  # noqa: S608  ours, values bound
             "WHERE tenant_id = ? AND change > ? AND last_update >= ? ORDER BY change LIMIT ?",
             (*parameters, scope.tenant_id, since, not_before, top),
         )
-        found = [Change(row[1], row[0], _incident_row(row) if row[11] else None) for row in rows]
+        found = [Change(row[1], row[0], incident_row(row) if row[11] else None) for row in rows]
         removed = self._connection.execute(
             "SELECT change, incident_id FROM incident_removed "
             "WHERE tenant_id = ? AND change > ? ORDER BY change LIMIT ?",
@@ -190,35 +167,51 @@ class ReadStore:
 
     def get_incident(self, scope: Scope, incident_id: int, *, not_before: int = 0) -> IncidentRow:
         """The current version of one incident. Raises NotFound when absent, past retention or not visible."""
-        row = None
-        if scope.whole_tenant and 0 < incident_id < 2**63:
-            row = self._connection.execute(
-                f"SELECT {COLUMNS} FROM incident WHERE tenant_id = ? AND incident_id = ? AND last_update >= ?",  # noqa: S608
+        rows: list[IncidentRow] = []
+        if not scope.is_empty and 0 < incident_id < 2**63:
+            sight = sight_of(self._connection, scope)
+            seen = "" if sight is None else f" AND {sight.of_incident('listed')}"
+            found = self._connection.execute(
+                f"SELECT {COLUMNS} FROM incident AS listed "  # noqa: S608
+                f"WHERE tenant_id = ? AND incident_id = ? AND last_update >= ?{seen}",
                 (scope.tenant_id, incident_id, not_before),
-            ).fetchone()
-        if row is None:
+            ).fetchall()
+            rows = [incident_row(row) for row in found] if sight is None else self._exposed.rows(sight, found)
+        if not rows:
             raise NotFound(f"Incident {incident_id} was not found")
-        return _incident_row(row)
+        return rows[0]
 
     def header(self, row: IncidentRow) -> bytes:
-        """The stored header (`documents.IncidentHeader`) of a version that the caller was given."""
-        return self._document("SELECT header FROM incident_document WHERE document_id = ?", (row.document_id,))
+        """The header (`documents.IncidentHeader`) of a version that the caller was given: as stored, or as it is for
+        who sees some of its alerts."""
+        found = self._document("SELECT header FROM incident_document WHERE document_id = ?", (row.document_id,))
+        return found if row.shown is None else encode_header(self._exposed.told(row, row.shown)[0])
 
     def facts(self, row: IncidentRow) -> IncidentFacts:
-        """What the correlation knows of a version that the caller was given."""
+        """What the correlation knows of a version that the caller was given, or of what the caller sees of it."""
+        if row.shown is not None:
+            return self._exposed.told(row, row.shown)[1]
         found = self._document("SELECT facts FROM incident_document WHERE document_id = ?", (row.document_id,))
         return _facts_decoder.decode(found)
 
+    def told(self, row: IncidentRow) -> tuple[IncidentHeader, IncidentFacts]:
+        """Header and facts together, each as by itself."""
+        if row.shown is not None:
+            return self._exposed.told(row, row.shown)
+        return decode_header(self.header(row)), self.facts(row)
+
     def alerts(self, scope: Scope, row: IncidentRow) -> list[bytes]:
-        """The alert documents of that version, in the order in which the alerts came."""
-        if not scope.whole_tenant:
+        """The alert documents of that version that are visible, in the order in which the alerts came."""
+        if scope.is_empty:
             return []
+        sight = sight_of(self._connection, scope)
+        seen = "" if sight is None else f" AND {sight.of_alert('alert.alert_number')}"
         return [
             document
             for (document,) in self._connection.execute(
-                "SELECT document FROM alert CROSS JOIN alert_document USING (document_id) "
+                "SELECT document FROM alert CROSS JOIN alert_document USING (document_id) "  # noqa: S608
                 "WHERE alert.tenant_id = ?1 AND incident_id = ?2 AND change <= ?3 "
-                "AND (superseded_by IS NULL OR superseded_by > ?3) ORDER BY alert_number",
+                f"AND (superseded_by IS NULL OR superseded_by > ?3){seen} ORDER BY alert_number",
                 (scope.tenant_id, row.incident_id, row.change),
             )
         ]
@@ -229,20 +222,25 @@ class ReadStore:
         A version of an incident that was not the one of its moment would be given alerts of another version, so
         `rows` must come from one read.
         """
-        if not scope.whole_tenant or not rows:
+        if scope.is_empty or not rows:
             return [(self.header(row), []) for row in rows]
+        sight = sight_of(self._connection, scope)
+        seen = "" if sight is None else f" AND {sight.of_alert('alert.alert_number')}"
         headers: dict[Any, Any] = {}
         for document_id, header in self._connection.execute(
             "SELECT document_id, header FROM carray(?) CROSS JOIN incident_document ON document_id = value",
             (apsw.carray(array.array("q", [row.document_id for row in rows])),),
         ):
             headers[document_id] = header
+        for row in rows:
+            if row.shown is not None:
+                headers[row.document_id] = self.header(row)
         alerts: dict[int, list[bytes]] = {row.incident_id: [] for row in rows}
         # Every change of an alert is a change of its incident, so the newest of these versions serves for all of them.
         found = self._connection.execute(
-            "SELECT incident_id, document FROM carray(?1) CROSS JOIN alert INDEXED BY alert_by_incident "
+            "SELECT incident_id, document FROM carray(?1) CROSS JOIN alert INDEXED BY alert_by_incident "  # noqa: S608
             "CROSS JOIN alert_document USING (document_id) WHERE alert.tenant_id = ?2 AND incident_id = value "
-            "AND change <= ?3 AND (superseded_by IS NULL OR superseded_by > ?3)",
+            f"AND change <= ?3 AND (superseded_by IS NULL OR superseded_by > ?3){seen}",
             (
                 apsw.carray(array.array("q", list(alerts))),
                 scope.tenant_id,
@@ -254,14 +252,21 @@ class ReadStore:
         return [(headers[row.document_id], alerts[row.incident_id]) for row in rows]
 
     def find_links(self, scope: Scope, row: IncidentRow) -> dict[int, list[Link | Merge]]:
-        """Why the alerts of this incident are together: alert number -> its join and the merges it brought."""
+        """Why the alerts of this incident are together: alert number -> its join and the merges it brought.
+
+        Only between alerts that are both visible: a reason that names a hidden one would tell of it.
+        """
         found: dict[int, list[Link | Merge]] = {}
-        if not scope.whole_tenant:
+        if scope.is_empty:
             return found
+        sight = sight_of(self._connection, scope)
+        seen = ""
+        if sight is not None:
+            seen = f" AND {sight.of_alert('alert.alert_number')} AND {sight.of_alert('link.earlier_alert')}"
         rows = self._connection.execute(
-            "SELECT link.alert_number, merged_incident, link.incident_id, earlier_alert, score, evidence FROM alert "
+            "SELECT link.alert_number, merged_incident, link.incident_id, earlier_alert, score, evidence FROM alert "  # noqa: S608
             "CROSS JOIN link USING (tenant_id, alert_number) "
-            "WHERE alert.tenant_id = ? AND alert.incident_id = ? AND superseded_by IS NULL ORDER BY 1, 2",
+            f"WHERE alert.tenant_id = ? AND alert.incident_id = ? AND superseded_by IS NULL{seen} ORDER BY 1, 2",
             (scope.tenant_id, row.incident_id),
         )
         for number, merged, incident_id, earlier, score, raw in rows:
@@ -275,15 +280,18 @@ class ReadStore:
         return found
 
     def find_log(self, scope: Scope, row: IncidentRow) -> list[LogRow]:
-        """All that happened to an incident, oldest first."""
-        if not scope.whole_tenant:
+        """All that happened to an incident, oldest first. Who does not see the whole tenant gets what people decided
+        and what is about visible alerts; other incidents are not named to them, but for where a husk went."""
+        if scope.is_empty:
             return []
         rows = self._connection.execute(
             "SELECT change, at, actor, action, detail FROM change_log INDEXED BY change_log_by_incident "
             "WHERE tenant_id = ? AND incident_id = ? ORDER BY change",
             (scope.tenant_id, row.incident_id),
         )
-        return [LogRow(*each) for each in rows]
+        entries = [LogRow(*each) for each in rows]
+        sight = sight_of(self._connection, scope)
+        return entries if sight is None else log_of(entries, self._exposed.alert_numbers(sight, row))
 
     def find_refused(
         self, scope: Scope, *, top: int, above: int = 0, ids: Sequence[int] | None = None
@@ -303,15 +311,19 @@ class ReadStore:
         self, scope: Scope, *, expression: Expression | None = None, not_before: int = 0, as_of: int | None = None
     ) -> int:
         """How many incidents are visible and match, husks included; `as_of` as in `find_incidents`."""
-        if not scope.whole_tenant:
+        if scope.is_empty:
             return 0
+        sight = sight_of(self._connection, scope)
         selection = Selection(
             tenant_id=scope.tenant_id,
             expression=expression,
             not_before=not_before,
             as_of=as_of,
             last_change=self.last_change(scope),
+            sight=sight,
         )
+        if sight is not None:
+            selection = self._exposed.gathered(sight, selection, MANY) or selection
         row = self._connection.execute(*count_statement(self._bounded(scope, selection))).fetchone()
         assert row is not None
         return int(row[0])
@@ -365,20 +377,3 @@ class ReadStore:
             else:
                 low = probe[0] + 1
         return low
-
-
-def _incident_row(row: Sequence[Any]) -> IncidentRow:
-    incident_id, change, last_update, created, status, severity, classification, determination = row[:8]
-    return IncidentRow(
-        incident_id,
-        change,
-        last_update,
-        created,
-        decode_enum(IncidentStatus, status),
-        decode_enum(Severity, severity),
-        decode_enum(Classification, classification),
-        decode_enum(Determination, determination),
-        row[8],
-        row[9],
-        row[10],
-    )

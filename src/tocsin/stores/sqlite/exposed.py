@@ -1,0 +1,182 @@
+"""Incidents for who does not see everything: pages, changes, and what is shown of an incident (ADR 7).
+
+The visible alerts are gathered through the indexes where they are few, and else the list is gone through row by row;
+both find the same. Used by `reading.py` alone, inside its snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from tocsin.correlation.memory import IncidentFacts
+from tocsin.documents import IncidentHeader, decode_header
+from tocsin.model import IncidentStatus, Severity
+from tocsin.odata.expression import Expression
+from tocsin.stores.codes import decode_enum, encode_enum
+from tocsin.stores.filters import where
+from tocsin.stores.partial import exposed_detail, exposed_facts, exposed_header
+from tocsin.stores.sqlite.listing import COLUMNS, Selection, page_statement, scan_statement
+from tocsin.stores.sqlite.rows import Change, IncidentRow, LogRow, Shown, incident_row
+from tocsin.stores.sqlite.sight import FEW, MANY, Sight, numbers
+
+SCANNED_MAX: Final = 2_000
+"""Rows looked at one by one before the visible ones are gathered instead."""
+
+_HUSK: Final = encode_enum(IncidentStatus.REDIRECTED)
+_facts_decoder = msgspec.msgpack.Decoder(IncidentFacts)
+_detail_decoder = msgspec.json.Decoder(dict[str, object])
+
+
+class ExposedStore:
+    """Reads for a sight, over the connection of a `ReadStore`."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def page(self, sight: Sight, selection: Selection, top: int, skip: int) -> list[Sequence[Any]]:
+        """A page of what a sight shows: gathered where that is little, else looked for in the list."""
+        gathered = self.gathered(sight, selection, FEW)
+        if gathered is None:
+            found = self._scanned(selection, top, skip)
+            if found is not None:
+                return found
+            gathered = self.gathered(sight, selection, MANY)
+        return list(self._connection.execute(*page_statement(gathered or selection, top, skip)))
+
+    def gathered(self, sight: Sight, selection: Selection, most: int) -> Selection | None:
+        """The selection among the incidents of all visible alerts; None where those are more than `most`."""
+        alerts = sight.gathered_alerts(self._connection, most)
+        if alerts is None:
+            return None
+        as_of = selection.as_of
+        at = as_of if as_of is not None and as_of < selection.last_change else None
+        ids = sight.incidents_with(self._connection, alerts, at)
+        return msgspec.structs.replace(selection, ids=tuple(ids))
+
+    def _scanned(self, selection: Selection, top: int, skip: int) -> list[Sequence[Any]] | None:
+        """The page by looking at row after row of the list; None where it was not full after SCANNED_MAX rows."""
+        return page_of(self._connection.execute(*scan_statement(selection)), 11, top, skip)
+
+    def rows(self, sight: Sight, rows: Sequence[Sequence[Any]]) -> list[IncidentRow]:
+        """Rows of one moment that a sight shows, each with what it shows of it."""
+        own: dict[int, list[tuple[int, int, int]]] = {int(row[0]): [] for row in rows}
+        husks = [int(row[0]) for row in rows if row[4] == _HUSK]
+        if own:
+            # Every change of an alert is one of its incident too: the newest of these versions serves for all of them.
+            newest = max(int(row[1]) for row in rows)
+            held = _ALERTS_SEEN.format(seen=sight.of_alert("own.alert_number"))
+            lost = _LOST_SEEN.format(seen=sight.of_alert("lost.alert_number"))
+            found = self._connection.execute(
+                f"{held} UNION ALL {lost}", (numbers(list(own)), sight.tenant_id, newest, numbers(husks))
+            )
+            for incident_id, number, severity, seen in found:
+                own[int(str(incident_id))].append((int(str(number)), int(str(severity)), int(str(seen))))
+        return [_row_of(sight, incident_row(row), own[int(row[0])]) for row in rows]
+
+    def changes(
+        self, sight: Sight, since: int, top: int, expression: Expression | None, not_before: int
+    ) -> list[Change]:
+        """The same for a sight: of an incident that lost what it showed only that it is gone, of others nothing."""
+        sql, parameters = ("1", []) if expression is None else where(expression, sight.severity_of("listed"))
+        alerts = sight.gathered_alerts(self._connection, FEW)
+        values: list[Any] = [*parameters, since, sight.tenant_id, since, not_before]
+        source = "incident AS listed"
+        if alerts is not None:
+            source += " INDEXED BY incident_by_id"
+            values.insert(-2, numbers(sight.incidents_ever_with(self._connection, alerts)))
+        among = "" if alerts is None else "AND incident_id IN carray(?) "
+        plus = "" if alerts is None else "+"
+        rows: list[Any] = self._connection.execute(
+            f"SELECT * FROM (SELECT {COLUMNS}, ({sql}) AS fits, {sight.of_incident('listed')} AS seen, "  # noqa: S608
+            f"{sight.was_of_incident('listed')} AS was FROM {source} WHERE tenant_id = ? {among}"
+            f"AND {plus}change > ? AND last_update >= ? ORDER BY change) WHERE seen OR was LIMIT ?",
+            (*values, top),
+        ).fetchall()
+        shown = {row.incident_id: row for row in self.rows(sight, [row for row in rows if row[11] and row[12]])}
+        found = [Change(row[1], row[0], shown.get(row[0])) for row in rows]
+        removed = self._connection.execute(
+            "SELECT change, incident_id FROM incident_removed AS gone WHERE tenant_id = ? AND change > ? "  # noqa: S608
+            f"AND {sight.of_removal('gone')} ORDER BY change LIMIT ?",
+            (sight.tenant_id, since, top),
+        )
+        found.extend([Change(change, incident_id, None) for change, incident_id in removed])
+        return sorted(found, key=lambda each: each.change)[:top]
+
+    def alert_numbers(self, sight: Sight, row: IncidentRow) -> list[int]:
+        """The alerts of that version that are visible, or those that a husk lost."""
+        own, lost = sight.of_alert("own.alert_number"), sight.of_alert("lost.alert_number")
+        rows = self._connection.execute(
+            f"{_ALERTS_SEEN.format(seen=own)} AND {own} UNION ALL {_LOST_SEEN.format(seen=lost)} WHERE {lost}",
+            (numbers([row.incident_id]), sight.tenant_id, row.change, numbers([row.incident_id])),
+        )
+        return [int(str(number)) for _, number, _, _ in rows]
+
+    def told(self, row: IncidentRow, shown: Shown) -> tuple[IncidentHeader, IncidentFacts]:
+        """Header and facts made from the alerts that are shown. Those of a husk are in another incident now; what a
+        name is made of is the same in every version of an alert."""
+        whole: Any = self._connection.execute(
+            "SELECT header, facts FROM incident_document WHERE document_id = ?", (row.document_id,)
+        ).fetchone()
+        assert whole is not None, "a version always has its document"
+        alerts: list[Any] = self._connection.execute(
+            "SELECT document, rest FROM carray(?1) CROSS JOIN alert ON alert.tenant_id = ?2 AND alert_number = value "
+            "AND superseded_by IS NULL CROSS JOIN alert_document USING (document_id) ORDER BY alert_number",
+            (numbers(shown.alert_numbers), shown.tenant_id),
+        ).fetchall()
+        facts = exposed_facts(_facts_decoder.decode(whole[1]), alerts)
+        return exposed_header(decode_header(whole[0]), facts, len(alerts)), facts
+
+
+def page_of(cursor: apsw.Cursor, seen: int, top: int, skip: int) -> list[Sequence[Any]] | None:
+    """The rows of a page out of a list whose column `seen` says which are visible; None where the page was not full
+    after SCANNED_MAX rows."""
+    found: list[Sequence[Any]] = []
+    for looked_at, row in enumerate(cursor):
+        if row[seen]:
+            found.append(row)
+            if len(found) == top + skip:
+                cursor.close()
+                break
+        elif looked_at >= SCANNED_MAX:
+            cursor.close()
+            return None
+    return found[skip:]
+
+
+def _row_of(sight: Sight, row: IncidentRow, own: Sequence[tuple[int, int, int]]) -> IncidentRow:
+    """`own` are (number, severity code, visible or not) of its alerts, or of those that a husk lost."""
+    if all(seen for _, _, seen in own):
+        return row
+    visible = [(number, severity) for number, severity, seen in own if seen]
+    husk = row.status is IncidentStatus.REDIRECTED
+    return msgspec.structs.replace(
+        row,
+        severity=row.severity if husk else decode_enum(Severity, max(severity for _, severity in visible)),
+        alert_count=0 if husk else len(visible),
+        shown=Shown(sight.tenant_id, tuple(sorted({number for number, _ in visible}))),
+    )
+
+
+def log_of(entries: Sequence[LogRow], shown: Sequence[int]) -> list[LogRow]:
+    """The lines that say something to who sees these alerts alone."""
+    kept = []
+    for entry in entries:
+        detail = exposed_detail(entry.action, _detail_decoder.decode(entry.detail), shown)
+        if detail is not None:
+            kept.append(msgspec.structs.replace(entry, detail=msgspec.json.encode(detail).decode()))
+    return kept
+
+
+_ALERTS_SEEN: Final = """
+SELECT own.incident_id, own.alert_number, told.severity, {seen} FROM carray(?1)
+CROSS JOIN alert AS own INDEXED BY alert_by_incident ON own.tenant_id = ?2 AND own.incident_id = value
+CROSS JOIN alert_search AS told ON told.tenant_id = ?2 AND told.change = own.change
+    AND told.alert_number = own.alert_number
+WHERE own.change <= ?3 AND (own.superseded_by IS NULL OR own.superseded_by > ?3)"""
+_LOST_SEEN: Final = """
+SELECT lost.incident_id, lost.alert_number, 0, {seen} FROM carray(?4)
+CROSS JOIN husk_alert AS lost ON lost.tenant_id = ?2 AND lost.incident_id = value"""
