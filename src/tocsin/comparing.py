@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from tocsin.rehearsal import IDS_APART, Grouping, Reason
 
 REASONS_MAX: Final = 3
+_Both: TypeAlias = tuple[dict[int, list[int]], dict[int, list[int]]]
+"""The alerts of each stored incident, and of each tried one."""
 
 
 class Kind(StrEnum):
@@ -69,7 +71,7 @@ def compare(grouping: Grouping) -> Comparison:
         if len(ours) == len(theirs) == 1:
             unchanged += bool(stored & ours)
         elif stored & ours:
-            changes.append(_change(grouping, sorted(ours), sorted(theirs), before, after, shared))
+            changes.append(_change(grouping, sorted(ours), sorted(theirs), members=(before, after), shared=shared))
     changes.sort(key=lambda each: (-sum(each.before.values()), min(each.before)))
     return Comparison(
         grouping.warmed,
@@ -113,13 +115,9 @@ def _components(shared: Iterable[tuple[int, int]]) -> list[tuple[set[int], set[i
 
 
 def _change(
-    grouping: Grouping,
-    ours: list[int],
-    theirs: list[int],
-    before: dict[int, list[int]],
-    after: dict[int, list[int]],
-    shared: Counter[tuple[int, int]],
+    grouping: Grouping, ours: list[int], theirs: list[int], *, members: _Both, shared: Counter[tuple[int, int]]
 ) -> Change:
+    before, after = members
     taken = {tried: {stored: shared[stored, tried] for stored in ours if shared[stored, tried]} for tried in theirs}
     ids = _kept_ids(taken)
     groups = [Group(ids[tried], len(after[tried]), taken[tried], tuple(sorted(after[tried]))) for tried in theirs]

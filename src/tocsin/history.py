@@ -15,7 +15,7 @@ from tocsin.correlation.evidence import evidence_keys
 from tocsin.correlation.refolding import Held
 from tocsin.correlation.tuned import Tuned
 from tocsin.ingest import ACTOR
-from tocsin.model import Alert
+from tocsin.model import Alert, Classification, Determination, IncidentStatus
 from tocsin.recall import recalled
 from tocsin.stores.sqlite.writing import NewAlert
 
@@ -44,6 +44,26 @@ class LogLine(msgspec.Struct, frozen=True):
         """A list of numbers in the detail; empty where there is none."""
         found = self.detail.get(name, ())
         return [each for each in found if isinstance(each, int)] if isinstance(found, list) else []
+
+
+class Decisions(msgspec.Struct, frozen=True):
+    """What people decided about an incident, as far as correlation heeds it."""
+
+    status: IncidentStatus = IncidentStatus.ACTIVE
+    assigned_to: str | None = None
+    classification: Classification | None = None
+    determination: Determination | None = None
+
+
+UNDECIDED: Final = Decisions()
+_DECIDED: Final = {
+    "status": ("status", IncidentStatus),
+    "incident.status": ("status", IncidentStatus),
+    "assignedTo": ("assigned_to", str),
+    "incident.assignedTo": ("assigned_to", str),
+    "classification": ("classification", Classification),
+    "determination": ("determination", Determination),
+}
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -160,6 +180,37 @@ class History:
 
     def _row(self, statement: str, *values: int) -> Any:
         return self._connection.execute(statement, (self._tenant_id, *values)).fetchone()
+
+
+def decided(before: Decisions, line: LogLine) -> Decisions:
+    """The decisions after a line of the log that tells of an update."""
+    changed: dict[str, Any] = {}
+    for name, (field, kind) in _DECIDED.items():
+        told = line.detail.get(name)
+        if isinstance(told, dict) and (line.action == "updated" or name.startswith("incident.")):
+            changed[field] = None if told["to"] is None else kind(told["to"])
+    return msgspec.structs.replace(before, **changed)
+
+
+def agreed(target: Decisions, source: Decisions) -> Decisions:
+    """The target's decisions, and the source's where it has none (as in a merge)."""
+    in_progress = target.status == IncidentStatus.ACTIVE and source.status == IncidentStatus.IN_PROGRESS
+    return Decisions(
+        source.status if in_progress else target.status,
+        target.assigned_to or source.assigned_to,
+        source.classification if target.classification in (None, Classification.UNKNOWN) else target.classification,
+        source.determination if target.determination in (None, Determination.NOT_AVAILABLE) else target.determination,
+    )
+
+
+def taken_back(now: Decisions, source: Decisions, before: Decisions) -> Decisions:
+    """The decisions without what a merge brought."""
+    brought: dict[str, Any] = {
+        name: getattr(before, name)
+        for name in Decisions.__struct_fields__
+        if getattr(now, name) == getattr(source, name)
+    }
+    return msgspec.structs.replace(now, **brought)
 
 
 def _begins_anew(before: LogLine, line: LogLine) -> bool:

@@ -9,7 +9,7 @@ comes out is `comparing`'s to compare.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -22,8 +22,8 @@ from tocsin.correlation.tuned import Tuned, set_aside, suppression_key, tuned_of
 from tocsin.correlation.tuning import Tuning
 from tocsin.correlation.watch import Watch
 from tocsin.errors import InvalidInput
-from tocsin.history import History, LogLine, StoredAlert
-from tocsin.model import Alert, Classification, Determination, IncidentStatus
+from tocsin.history import UNDECIDED, Decisions, History, LogLine, StoredAlert, agreed, decided, taken_back
+from tocsin.model import Alert, IncidentStatus
 
 ALERTS_MAX: Final = 500_000
 """Alerts of one dry run, those that only warm the memory included: some gigabyte of memory."""
@@ -57,26 +57,6 @@ class Grouping(msgspec.Struct, frozen=True, kw_only=True):
     handled: frozenset[int]
     reasons: dict[int, Reason]
     merges: dict[int, Reason]
-
-
-class Decisions(msgspec.Struct, frozen=True):
-    """What people decided about an incident, as far as correlation heeds it."""
-
-    status: IncidentStatus = IncidentStatus.ACTIVE
-    assigned_to: str | None = None
-    classification: Classification | None = None
-    determination: Determination | None = None
-
-
-_UNDECIDED: Final = Decisions()
-_DECIDED: Final = {
-    "status": ("status", IncidentStatus),
-    "incident.status": ("status", IncidentStatus),
-    "assignedTo": ("assigned_to", str),
-    "incident.assignedTo": ("assigned_to", str),
-    "classification": ("classification", Classification),
-    "determination": ("determination", Determination),
-}
 
 
 def rehearse(
@@ -144,6 +124,8 @@ class _Scratch:
         self._merges: dict[int, Reason] = {}
         self._warmed = self._replayed = self._suppressed = 0
         self._last, self._made_by_hand = 0, 0
+        self._apart_before: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self._apart_now: dict[int, tuple[int, ...]] = {}
 
     @property
     def taken(self) -> int:
@@ -159,6 +141,7 @@ class _Scratch:
         """End a batch: what it changed is in the view."""
         self._view.absorb(self._correlator.entities_changed, self._correlator.incidents_changed)
         self._view.entities.update(self._watch.entities_changed)
+        self._apart_now = {}
         self._begin()
 
     def note_stored(self, lines: Sequence[LogLine]) -> None:
@@ -241,6 +224,7 @@ class _Scratch:
         gone, kept = self._native.get(source), self._native.get(target)
         if gone is None or kept is None or gone not in self._members:
             return placement
+        self._note_merge(gone, kept)
         self._correlator.follow_merge(gone, kept)
         self._pour(gone, kept)
         return msgspec.structs.replace(placement, incident_id=kept)
@@ -255,6 +239,7 @@ class _Scratch:
     def _hold(self, number: int, placement: Placement) -> None:
         for merge in placement.merges:
             self._merges[merge.source_id] = _reason(merge)
+            self._note_merge(merge.source_id, merge.target_id)
             self._pour(merge.source_id, merge.target_id)
         self._tried[number] = placement.incident_id
         self._members.setdefault(placement.incident_id, set()).add(number)
@@ -277,10 +262,10 @@ class _Scratch:
         one, other = self._decisions(target), self._decisions(source)
         self._before_merge[source] = (other, one)
         if one != other:
-            self._decided[target] = _agreed(one, other)
+            self._decided[target] = agreed(one, other)
 
     def _decisions(self, stored_id: int) -> Decisions:
-        return self._decided.get(stored_id, _UNDECIDED)
+        return self._decided.get(stored_id, UNDECIDED)
 
     def _matching(self, numbers: Iterable[int]) -> int | None:
         """The tried incident that holds most of these alerts, the older one of equals."""
@@ -302,8 +287,7 @@ class _Scratch:
             moving = set().union(*[self._stored_members[each] for each in sources])
             for source in sources:
                 self._before_merge[source] = (self._decisions(source), self._decisions(line.incident_id))
-                agreed = _agreed(self._decisions(line.incident_id), self._decisions(source))
-                self._decided[line.incident_id] = agreed
+                self._decided[line.incident_id] = agreed(self._decisions(line.incident_id), self._decisions(source))
             self._regroup(line, moving, sources, together=True)
         elif line.action in ("alerts-moved", "split", "unmerged"):
             moving = {each for each in line.numbers("alerts") if each in self._stored}
@@ -311,22 +295,15 @@ class _Scratch:
             if line.action == "unmerged" and line.incident_id in self._before_merge:
                 self._decided[line.incident_id], before = self._before_merge[line.incident_id]
                 for source in sources:
-                    self._decided[source] = _taken_back(
-                        self._decisions(source), self._decided[line.incident_id], before
-                    )
+                    self._decided[source] = taken_back(self._decisions(source), self._decided[line.incident_id], before)
             self._regroup(line, moving, sources, together=False)
 
     def _decide(self, line: LogLine) -> None:
-        changed = {
-            field: kind(line.detail[name]["to"]) if line.detail[name]["to"] is not None else None
-            for name, (field, kind) in _DECIDED.items()
-            if isinstance(line.detail.get(name), dict)
-        }
-        if line.action == "alert-updated":
-            changed = {"status": changed["status"]} if "incident.status" in line.detail else {}
         self._handled.add(line.incident_id)
-        if changed:
-            self._decided[line.incident_id] = msgspec.structs.replace(self._decisions(line.incident_id), **changed)
+        before = self._decisions(line.incident_id)
+        after = decided(before, line)
+        if after != before:
+            self._decided[line.incident_id] = after
             self._show_decisions(line.incident_id)
 
     def _show_decisions(self, stored_id: int) -> None:
@@ -340,6 +317,10 @@ class _Scratch:
         if not moving:
             return
         target = line.incident_id
+        for source in sources if together else ():
+            given, taking = self._matching(self._stored_members[source]), self._matching(self._stored_members[target])
+            if given is not None and taking is not None:
+                self._note_merge(given, taking)
         there = self._stored_members.get(target, set()) - moving
         into = self._matching(there)
         if into is None or (not there and not together):
@@ -356,8 +337,12 @@ class _Scratch:
             self._stored[number] = target
         self._members.setdefault(into, set()).update(moving)
         self._stored_members.setdefault(target, set()).update(moving)
+        apart = {each: self._view.incidents[each].apart for each in touched if each in self._view.incidents}
         self._fold_anew(touched, into, moving)
-        self._unite(into, touched - {into})
+        if line.action == "unmerged":
+            self._apart_again(into, touched - {into}, apart)
+        else:
+            self._unite(into, apart)
         if not together:
             for source in sources:
                 other = self._matching(self._stored_members.get(source, set()))
@@ -411,12 +396,37 @@ class _Scratch:
             facts = self._view.incidents.get(tried_id)
         return tried_id
 
-    def _unite(self, into: int, others: set[int]) -> None:
+    def _unite(self, into: int, apart: dict[int, tuple[int, ...]]) -> None:
         """What must stay apart from those that gave alerts must stay apart from the one that took them."""
-        incidents = self._view.incidents
-        own = {into, *[each for each in others if each not in self._members]}
-        apart = [each for one in (*sorted(others), into) for each in incidents[one].apart if each not in own]
-        incidents[into] = msgspec.structs.replace(incidents[into], apart=tuple(dict.fromkeys(apart))[-APART_MAX:])
+        own = {into, *[each for each in apart if each not in self._members]}
+        kept = [each for one in sorted(apart, key=lambda each: each == into) for each in apart[one] if each not in own]
+        self._set_apart(into, kept)
+
+    def _apart_again(self, revived: int, holders: set[int], apart: dict[int, tuple[int, ...]]) -> None:
+        """Undo what a merge did to the marks: each has its own again, and the revived one those that came since."""
+        source, target = self._apart_before.get(revived, ((), ()))
+        own = list(source)
+        for holder in holders:
+            own += [each for each in apart.get(holder, ()) if each not in target and each != revived]
+            brought = set(source) - set(target)
+            self._set_apart(holder, [each for each in apart.get(holder, ()) if each not in brought])
+        self._set_apart(revived, own)
+
+    def _set_apart(self, tried: int, apart: Iterable[int]) -> None:
+        facts = self._view.incidents[tried]
+        kept = tuple(dict.fromkeys(apart))[-APART_MAX:]
+        self._view.incidents[tried] = msgspec.structs.replace(facts, apart=kept)
+
+    def _note_merge(self, source: int, target: int) -> None:
+        """Keep which marks both had before a merge, so that it can be undone."""
+        one, other = self._marks(target), self._marks(source)
+        self._apart_before[source] = (other, one)
+        both = [each for each in (*one, *other) if each not in (source, target)]
+        self._apart_now[target] = tuple(dict.fromkeys(both))[-APART_MAX:]
+
+    def _marks(self, tried: int) -> tuple[int, ...]:
+        facts = self._view.incidents.get(tried)
+        return self._apart_now.get(tried, () if facts is None else facts.apart)
 
     def _part(self, one: int, other: int) -> None:
         incidents = self._view.incidents
@@ -442,24 +452,3 @@ class _Scratch:
 def _reason(edge: Link | Merge) -> Reason:
     strongest = max(edge.evidence, key=lambda each: each.weight)
     return Reason(edge.score, strongest.kind, strongest.text)
-
-
-def _agreed(target: Decisions, source: Decisions) -> Decisions:
-    """The target's decisions, and the source's where it has none (as in a merge)."""
-    in_progress = target.status == IncidentStatus.ACTIVE and source.status == IncidentStatus.IN_PROGRESS
-    return Decisions(
-        source.status if in_progress else target.status,
-        target.assigned_to or source.assigned_to,
-        source.classification if target.classification in (None, Classification.UNKNOWN) else target.classification,
-        source.determination if target.determination in (None, Determination.NOT_AVAILABLE) else target.determination,
-    )
-
-
-def _taken_back(now: Decisions, source: Decisions, before: Decisions) -> Decisions:
-    """The decisions without what a merge brought."""
-    brought: dict[str, Any] = {
-        name: getattr(before, name)
-        for name in Decisions.__struct_fields__
-        if getattr(now, name) == getattr(source, name)
-    }
-    return msgspec.structs.replace(now, **brought)

@@ -214,6 +214,9 @@ class Correlator:
     def follow(self, alert: Alert, alert_number: int, incident_id: int, evidence: tuple[Evidence, ...]) -> Placement:
         """Remember an alert where it is already, without deciding anything: how a rehearsal learns what was before."""
         known = [self._entities.get(each.key) or self._load(each.key) for each in evidence]
+        for one, entity in zip(evidence, known, strict=True):
+            if one.kind is not RULE and entity.postings and entity.merges_seen != self._merge_count:
+                self._follow_redirects(entity)
         fresh = self._remember(alert.first_activity, alert_number, incident_id, evidence, known)
         facts = self._incident(incident_id)
         grown = first_facts(incident_id, alert, fresh) if facts is None else with_alert(facts, alert, fresh)
