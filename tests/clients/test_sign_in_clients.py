@@ -115,7 +115,9 @@ def everywhere(*flows: str) -> dict[str, object]:
 @needs_python_clients
 def test_msal_and_azure_identity_for_python_sign_in_by_every_flow(tmp_path: Path) -> None:
     with setting(tmp_path) as found:
-        told = told_by(run(PYTHON, FOLDER / "sign_in_calls.py", *found.arguments, **found.environment), tmp_path)
+        told = told_by(
+            run(PYTHON, FOLDER / "sign_in_calls.py", *found.arguments, folder=tmp_path, **found.environment), tmp_path
+        )
     assert told == {
         **everywhere("msal secret", "msal certificate", "msal certificate with chain", "azure secret"),
         **everywhere("azure certificate False", "azure certificate True", "msal interactive", "msal refresh"),
@@ -133,6 +135,7 @@ def test_msal_and_azure_identity_for_node_sign_in_by_every_flow(tmp_path: Path) 
     with setting(tmp_path) as found:
         done = run(
             *("node", FOLDER / "sign_in_calls.js", *found.arguments, PYTHON, FOLDER / "browsing.py"),
+            folder=tmp_path,
             NODE_PATH=str(NODE_MODULES),
             NODE_EXTRA_CA_CERTS=found.arguments[-1],
             **found.environment,

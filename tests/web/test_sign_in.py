@@ -77,7 +77,7 @@ class World:
         data = {**fields, "name": name, "password": password}
         return self.http.post("/sign-in", data=data, headers=OWN, follow_redirects=False)
 
-    def ask(self, version: int = 2, **changes: str | None) -> str:
+    def ask(self, version: int = 2, /, **changes: str | None) -> str:
         asked = {
             "client_id": self.program.app_id,
             "response_type": "code",
@@ -104,7 +104,7 @@ class World:
             assert self.type_in().status_code == 303
         return self.sent_back(self.ask(**changes))["code"]
 
-    def token(self, version: int = 2, **changes: str | None) -> Any:
+    def token(self, version: int = 2, /, **changes: str | None) -> Any:
         form = {
             "client_id": self.program.app_id,
             "grant_type": "authorization_code",
