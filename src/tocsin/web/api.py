@@ -23,6 +23,7 @@ from tocsin.quota import Allowed
 from tocsin.quotas import Operation
 from tocsin.search import Render
 from tocsin.service import Service
+from tocsin.stores.sqlite.managing import require_manage
 from tocsin.stores.sqlite.reading import IncidentRow
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.walks import Walk, Walker
@@ -134,12 +135,17 @@ def actor_of(principal: Principal) -> str:
 async def change_incident(
     service: Service, principal: Principal, incident_id: int, changes: triage.IncidentChanges
 ) -> None:
-    """Commit a change of an incident that the caller may see. Raises NotFound, InvalidChange, Redirected."""
+    """Commit a change of an incident that the caller may manage.
+
+    Raises NotFound, Forbidden, InvalidChange, Redirected.
+    """
     tenant = service.tenant(principal.tenant_id)
     not_before = service.not_before(tenant)
-    service.reader.get_incident(principal.scope(), incident_id, not_before=not_before)
+    scope = principal.scope()
+    service.reader.get_incident(scope, incident_id, not_before=not_before)
 
     def work(store: WriteStore) -> None:
+        require_manage(store.connection, scope, [incident_id])
         triage.update_incident(
             store,
             principal.tenant_id,

@@ -19,6 +19,7 @@ from tocsin.odata.shaping import Shape, Shapes, parse_shape
 from tocsin.quotas import Operation
 from tocsin.service import Service
 from tocsin.stores.sqlite.alerts import AlertVersion, alert_number_of
+from tocsin.stores.sqlite.managing import require_manage_alert
 from tocsin.stores.sqlite.reading import IncidentRow
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web import graph_resources as resources
@@ -143,10 +144,11 @@ class _Alerts:
         return self._remarks(asked, request.path_params["alert_id"])
 
     async def _change(self, asked: Asked, alert_id: str, changes: triage.AlertChanges) -> None:
-        """Commit a change of an alert that the caller may see. Raises NotFound, InvalidChange."""
+        """Commit a change of an alert that the caller may manage. Raises NotFound, Forbidden, InvalidChange."""
         service, version = self._service, self._version(asked, alert_id)
 
         def work(store: WriteStore) -> None:
+            require_manage_alert(store.connection, asked.scope, version.alert_number, alert_id[:60])
             triage.update_alert(
                 store,
                 asked.tenant.tenant_id,
