@@ -33,7 +33,7 @@ from tocsin.stores.sqlite.sign_in import SignIns
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.ticks import MINUTE
 from tocsin.walks import Walks, load_walk_key
-from tocsin.witness import Witness
+from tocsin.witness import Witness, identify
 from tocsin.writer import Clock, Committer, Writer
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Service:
         committer = Committer(WriteStore(connection), clock, limits, settings.retention_days)
         self.writer = Writer(committer, alerts_waiting_max=settings.ingest_queue_max, on_broken=on_broken)
         self.keeper = WriterKeeper(self.writer, SignIns(calling))
-        self.issuer = Issuer(self.registry, self.people, self.tokens, self.names, self.keeper)
+        self.issuer = Issuer(self.registry, self.people, self.tokens, self.names, self.keeper, told=identify)
         self.writer.start()
         self.witness.start(__version__)
 

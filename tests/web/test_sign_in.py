@@ -18,7 +18,7 @@ from tocsin.access import Permission
 from tocsin.identity.credentials import hash_secret
 from tocsin.identity.passwords import hash_password
 from tocsin.identity.people import Application, Right, User
-from tocsin.stores.sqlite.connection import DATABASE_NAME, open_side_writer
+from tocsin.stores.sqlite.connection import DATABASE_NAME, open_reader, open_side_writer
 from tocsin.stores.sqlite.people import People
 from tocsin.ticks import DAY, MINUTE, SECOND
 from tocsin.web.csrf import FIELD
@@ -549,3 +549,18 @@ def test_discovery_says_where_all_of_this_is(world: World, clock: HandClock) -> 
     assert "private_key_jwt" in document["token_endpoint_auth_methods_supported"]
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert Permission.READ not in document["scopes_supported"]
+
+
+def test_the_audit_log_names_who_signed_in_and_got_a_token_and_never_what_opens_anything(world: World) -> None:
+    code = world.code()
+    answer = world.token(code=code).json()
+    world.type_in(password="a-wrong-password")
+    waiting = world.client.service.witness.flush(world.client.service.writer)
+    if waiting is not None:
+        waiting.result(30)
+    connection = open_reader(world.client.service.settings.data_dir / DATABASE_NAME)
+    said = b"\n".join(bytes(str(record), "utf-8") for (record,) in connection.execute("SELECT record FROM audit"))
+    assert f"user:{world.ann.user_id} app:{world.program.app_id}".encode() in said
+    assert b"wrong name or password" in said
+    for hidden in (PASSWORD, "a-wrong-password", code, answer["access_token"], answer["refresh_token"]):
+        assert hidden.encode() not in said

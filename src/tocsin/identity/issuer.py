@@ -57,8 +57,17 @@ class Issuer:
     """Answers token requests for all tenants of one server."""
 
     def __init__(
-        self, directory: Directory, persons: Persons, tokens: Tokens, names: ServiceNames, keeper: Keeper
+        self,
+        directory: Directory,
+        persons: Persons,
+        tokens: Tokens,
+        names: ServiceNames,
+        keeper: Keeper,
+        *,
+        told: Callable[[str, str, str], None] = lambda _tenant_guid, _actor, _name: None,
     ) -> None:
+        """`told` hears for whom a token is made, as the audit log names them."""
+        self._told = told
         self._directory, self._persons, self._tokens, self._keeper = directory, persons, tokens, keeper
         self._audiences = names.audiences()
         self._clients = Clients(directory, names, keeper)
@@ -143,6 +152,7 @@ class Issuer:
         client = await self._clients.authenticate(request, tenant, now)
         audience = application_audience(request.form, request.version, tenant, self._audiences)
         await self._clients.use_once(client, audience, now)
+        self._told(tenant.guid, f"app:{client.application.app_id}", client.application.name)
         token = self._tokens.issue(
             tenant,
             client.application,
@@ -302,6 +312,7 @@ class Issuer:
         self, asked: _Asked, user: User, wanted: Wanted, nonce: str, family: Family
     ) -> dict[str, Any]:
         request, tenant, application = asked.request, asked.tenant, asked.client.application
+        self._told(tenant.guid, f"user:{user.user_id} app:{application.app_id}", user.name)
         scopes = self._scopes(tenant, user, wanted)
         token = self._tokens.issue_delegated(
             tenant,
