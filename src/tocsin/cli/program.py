@@ -13,6 +13,7 @@ import apsw
 import typer
 
 from tocsin.cli.apps import apps, keys
+from tocsin.cli.correlate import correlate
 from tocsin.cli.demo import demo
 from tocsin.cli.incidents import incidents
 from tocsin.cli.ingest import ingest
@@ -24,6 +25,7 @@ from tocsin.cli.session import Globals
 from tocsin.cli.signing_keys import signing_keys
 from tocsin.cli.tenants import retention, tenants
 from tocsin.cli.tokens import token
+from tocsin.cli.tuning import tuning
 from tocsin.errors import TocsinError
 from tocsin.logs import configure_logs
 
@@ -42,11 +44,12 @@ for group, name in (
     (signing_keys, "signing-key"),
     (tenants, "tenant"),
     (incidents, "incidents"),
+    (tuning, "tuning"),
     (refused, "refused"),
     (retention, "retention"),
 ):
     program.add_typer(group, name=name)
-for command in (demo, serve, ingest, portal, token):
+for command in (demo, serve, ingest, correlate, portal, token):
     program.command()(command)
 
 
