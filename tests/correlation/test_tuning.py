@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -25,6 +28,7 @@ from tocsin.errors import InvalidInput
 from tocsin.model import Alert, Device, Entity, IncidentStatus
 from tocsin.ticks import DAY, MINUTE, parse_ticks
 
+ROOT = Path(__file__).parents[2]
 START = parse_ticks("2026-03-02T09:00:00Z")
 
 
@@ -204,3 +208,8 @@ def test_lists_are_edited_by_name_and_rules_by_number_and_all_of_it_is_written_a
     assert [each.rule for each in tuning.never_join] == ["B"]
     tuning = with_removed(with_value(tuning, "merges_max", "default"), "common-accounts", ["svc-a"])
     assert write_tuning(tuning) == '{"common_accounts":["svc-b"],"never_join":[{"rule":"B","with_device":"x"}]}'
+
+
+def test_the_page_of_knobs_is_fresh() -> None:
+    run = subprocess.run([sys.executable, "scripts/write_tuning.py", "--check"], cwd=ROOT, check=False)
+    assert run.returncode == 0, "run scripts/write_tuning.py"
