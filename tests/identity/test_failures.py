@@ -30,3 +30,13 @@ def test_memory_is_bounded() -> None:
     for number in range(500):
         limit.count((1, str(number)), NOW)
     assert len(limit) == 50
+
+
+def test_who_must_wait_can_be_told_without_another_failure() -> None:
+    limit = FailureLimit(failures_max=2, window=300 * SECOND)
+    for _ in range(2):
+        assert limit.wait_seconds(APP, NOW) == 0
+        limit.count(APP, NOW)
+    assert limit.wait_seconds(APP, NOW + SECOND) == 299
+    assert limit.wait_seconds((1, "b"), NOW) == 0
+    assert limit.wait_seconds(APP, NOW + 300 * SECOND) == 0

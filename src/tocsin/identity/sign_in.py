@@ -137,9 +137,6 @@ class SignInStore(Protocol):
     def end_family(self, family: str) -> None:
         """Void its tokens."""
 
-    def end_families_of(self, tenant_id: int, user_id: str) -> None:
-        """Void all of a person's."""
-
     def use_assertion(self, fingerprint: str, expires: int, now: int) -> bool:
         """Whether this is its first use; ones that expired are forgotten."""
 

@@ -118,10 +118,6 @@ class SignIns:
         """Void its tokens."""
         self._connection.execute("DELETE FROM refresh_family WHERE family = ?", (family,))
 
-    def end_families_of(self, tenant_id: int, user_id: str) -> None:
-        """Void all of a person's."""
-        self._connection.execute("DELETE FROM refresh_family WHERE tenant_id = ? AND user_id = ?", (tenant_id, user_id))
-
     def use_assertion(self, fingerprint: str, expires: int, now: int) -> bool:
         """Whether this is its first use; ones that expired are forgotten."""
         self._connection.execute("DELETE FROM used_assertion WHERE expires <= ?", (now,))

@@ -8,6 +8,7 @@ taking a file away succeeds once, whoever else tries. Sessions are kept by the s
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tocsin.access import Principal, Scope
-from tocsin.errors import NotFound, StoreError, Unauthenticated
+from tocsin.errors import NotFound, StoreError, Unauthenticated, Unavailable
 from tocsin.identity.credentials import hash_secret, new_secret
 from tocsin.identity.keyfiles import make_private_folder, read_private, write_private
 from tocsin.identity.lookup import Lookup, Standing
@@ -145,7 +146,9 @@ class Sessions:
             raise Unauthenticated("there is no such session, or it has ended")
         standing = None if session.user_id is None else self._standing(session, session.user_id, now)
         if now >= session.used + SESSION_NOTE:
-            await self._keeper.change(lambda store: store.note_session(key, now))
+            # With a full disk reads go on: then the session ends somewhat early.
+            with suppress(Unavailable):
+                await self._keeper.change(lambda store: store.note_session(key, now))
         return Visitor(session, standing)
 
     def _standing(self, session: Session, user_id: str, now: int) -> Standing:
