@@ -51,14 +51,7 @@ def exposed_facts(whole: IncidentFacts, alerts: Iterable[tuple[bytes, bytes]]) -
 
     A husk's are what the alerts that it lost had made of it: it has none, and its severity says nothing.
     """
-    told = [_alert_of(document, rest) for document, rest in alerts]
-    facts = IncidentFacts(
-        whole.incident_id,
-        first_activity=min([each.first_activity for each in told], default=0),
-        last_activity=max([each.last_activity for each in told], default=0),
-    )
-    for each in told:
-        facts = with_alert(facts, each, 0)
+    facts = _folded(whole.incident_id, [_alert_of(document, decode_rest(rest).tactics) for document, rest in alerts])
     return msgspec.structs.replace(
         facts,
         alert_count=0 if whole.redirect_to else facts.alert_count,
@@ -70,12 +63,13 @@ def exposed_facts(whole: IncidentFacts, alerts: Iterable[tuple[bytes, bytes]]) -
     )
 
 
-def exposed_header(whole: IncidentHeader, facts: IncidentFacts, alerts_told: int) -> IncidentHeader:
-    """The header with the name and the severity that these facts, made of so many alerts, give."""
+def exposed_header(whole: IncidentHeader, alerts: Iterable[bytes]) -> IncidentHeader:
+    """The header with the name and the severity that these alert documents give, in the order in which they came."""
+    facts = _folded(0, [_alert_of(document, ()) for document in alerts])
     husk = whole.status is IncidentStatus.REDIRECTED
     return msgspec.structs.replace(
         whole,
-        incident_name=incident_title(msgspec.structs.replace(facts, alert_count=alerts_told)),
+        incident_name=incident_title(facts),
         severity=Severity.UNSPECIFIED if husk else _SEVERITIES[facts.severity],
     )
 
@@ -97,13 +91,24 @@ def exposed_detail(action: str, detail: dict[str, object], shown: Sequence[int])
     return _seen(detail.get("alerts"), shown) or None
 
 
+def _folded(incident_id: int, alerts: Sequence[Alert]) -> IncidentFacts:
+    facts = IncidentFacts(
+        incident_id,
+        first_activity=min([each.first_activity for each in alerts], default=0),
+        last_activity=max([each.last_activity for each in alerts], default=0),
+    )
+    for each in alerts:
+        facts = with_alert(facts, each, 0)
+    return facts
+
+
 def _seen(alerts: object, shown: Sequence[int]) -> dict[str, object]:
     known = set(shown)
     seen = [each for each in alerts if each in known] if isinstance(alerts, list) else []
     return {"alerts": seen} if seen else {}
 
 
-def _alert_of(document: bytes, rest: bytes) -> Alert:
+def _alert_of(document: bytes, tactics: tuple[str, ...]) -> Alert:
     told = _told_decoder.decode(document)
     return Alert(
         identity="",
@@ -114,7 +119,7 @@ def _alert_of(document: bytes, rest: bytes) -> Alert:
         title=told.title,
         category=told.category,
         severity=told.severity,
-        tactics=decode_rest(rest).tactics,
+        tactics=tactics,
         mitre_techniques=told.mitre_techniques,
         devices=tuple([Device(device_dns_name=each.device_dns_name) for each in told.devices]),
         entities=tuple(

@@ -6,7 +6,7 @@ both find the same. Used by `reading.py` alone, inside its snapshots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import apsw
@@ -25,6 +25,8 @@ from tocsin.stores.sqlite.sight import FEW, MANY, Sight, numbers
 
 SCANNED_MAX: Final = 2_000
 """Rows looked at one by one before the visible ones are gathered instead."""
+
+SCANNED_FIRST: Final = 300
 
 _HUSK: Final = encode_enum(IncidentStatus.REDIRECTED)
 _facts_decoder = msgspec.msgpack.Decoder(IncidentFacts)
@@ -54,8 +56,8 @@ class ExposedStore:
             return None
         as_of = selection.as_of
         at = as_of if as_of is not None and as_of < selection.last_change else None
-        ids = sight.incidents_with(self._connection, alerts, at)
-        return msgspec.structs.replace(selection, ids=tuple(ids))
+        holding, husks = sight.incidents_with(self._connection, alerts, at)
+        return msgspec.structs.replace(selection, ids=(holding, husks))
 
     def _scanned(self, selection: Selection, top: int, skip: int) -> list[Sequence[Any]] | None:
         """The page by looking at row after row of the list; None where it was not full after SCANNED_MAX rows."""
@@ -63,19 +65,36 @@ class ExposedStore:
 
     def rows(self, sight: Sight, rows: Sequence[Sequence[Any]]) -> list[IncidentRow]:
         """Rows of one moment that a sight shows, each with what it shows of it."""
-        own: dict[int, list[tuple[int, int, int]]] = {int(row[0]): [] for row in rows}
+        own: dict[int, list[tuple[int, bool]]] = {int(row[0]): [] for row in rows}
         husks = [int(row[0]) for row in rows if row[4] == _HUSK]
-        if own:
-            # Every change of an alert is one of its incident too: the newest of these versions serves for all of them.
-            newest = max(int(row[1]) for row in rows)
-            held = _ALERTS_SEEN.format(seen=sight.of_alert("own.alert_number"))
-            lost = _LOST_SEEN.format(seen=sight.of_alert("lost.alert_number"))
-            found = self._connection.execute(
-                f"{held} UNION ALL {lost}", (numbers(list(own)), sight.tenant_id, newest, numbers(husks))
-            )
-            for incident_id, number, severity, seen in found:
-                own[int(str(incident_id))].append((int(str(number)), int(str(severity)), int(str(seen))))
-        return [_row_of(sight, incident_row(row), own[int(row[0])]) for row in rows]
+        # Every change of an alert is one of its incident too: the newest of these versions serves for all of them.
+        newest = max([int(row[1]) for row in rows], default=0)
+        for incident_id, number, seen in self._seen(sight, list(own), husks, newest):
+            own[incident_id].append((number, bool(seen)))
+        partly = {
+            incident_id: tuple(sorted({number for number, seen in about if seen}))
+            for incident_id, about in own.items()
+            if not all(seen for _, seen in about)
+        }
+        severities = self._severities(sight, [n for shown in partly.values() for n in shown], newest) if partly else {}
+        return [_row_of(sight, incident_row(row), partly.get(int(row[0])), severities) for row in rows]
+
+    def _seen(self, sight: Sight, ids: Sequence[int], husks: Sequence[int], newest: int) -> Any:
+        """(incident, alert number, visible or not) of the alerts of these incidents, and of those that husks lost."""
+        held, lost = (sight.of_alert(f"{each}.alert_number") for each in ("own", "lost"))
+        text = _ALERTS_SEEN.format(seen=held) + (f" UNION ALL {_LOST_SEEN.format(seen=lost)}" if husks else "")
+        values = (numbers(ids), sight.tenant_id, newest)
+        return self._connection.execute(text, (*values, numbers(husks)) if husks else values)
+
+    def _severities(self, sight: Sight, alerts: Sequence[int], newest: int) -> dict[int, int]:
+        """The severity code of each alert; it is the same in all its versions."""
+        found: Any = self._connection.execute(
+            "SELECT own.alert_number, severity FROM carray(?1) CROSS JOIN alert AS own ON own.tenant_id = ?2 "
+            "AND own.alert_number = value CROSS JOIN alert_search AS told ON told.tenant_id = ?2 "
+            "AND told.change = own.change AND told.alert_number = own.alert_number WHERE own.change <= ?3",
+            (numbers(alerts), sight.tenant_id, newest),
+        )
+        return dict(found)
 
     def changes(
         self, sight: Sight, since: int, top: int, expression: Expression | None, not_before: int
@@ -108,12 +127,8 @@ class ExposedStore:
 
     def alert_numbers(self, sight: Sight, row: IncidentRow) -> list[int]:
         """The alerts of that version that are visible, or those that a husk lost."""
-        own, lost = sight.of_alert("own.alert_number"), sight.of_alert("lost.alert_number")
-        rows = self._connection.execute(
-            f"{_ALERTS_SEEN.format(seen=own)} AND {own} UNION ALL {_LOST_SEEN.format(seen=lost)} WHERE {lost}",
-            (numbers([row.incident_id]), sight.tenant_id, row.change, numbers([row.incident_id])),
-        )
-        return [int(str(number)) for _, number, _, _ in rows]
+        husks = [row.incident_id] if row.status is IncidentStatus.REDIRECTED else []
+        return [number for _, number, seen in self._seen(sight, [row.incident_id], husks, row.change) if seen]
 
     def told(self, row: IncidentRow, shown: Shown) -> tuple[IncidentHeader, IncidentFacts]:
         """Header and facts made from the alerts that are shown. Those of a husk are in another incident now; what a
@@ -128,12 +143,12 @@ class ExposedStore:
             (numbers(shown.alert_numbers), shown.tenant_id),
         ).fetchall()
         facts = exposed_facts(_facts_decoder.decode(whole[1]), alerts)
-        return exposed_header(decode_header(whole[0]), facts, len(alerts)), facts
+        return exposed_header(decode_header(whole[0]), [document for document, _ in alerts]), facts
 
 
 def page_of(cursor: apsw.Cursor, seen: int, top: int, skip: int) -> list[Sequence[Any]] | None:
     """The rows of a page out of a list whose column `seen` says which are visible; None where the page was not full
-    after SCANNED_MAX rows."""
+    after SCANNED_MAX rows, or the first of them say that it will not be."""
     found: list[Sequence[Any]] = []
     for looked_at, row in enumerate(cursor):
         if row[seen]:
@@ -141,23 +156,27 @@ def page_of(cursor: apsw.Cursor, seen: int, top: int, skip: int) -> list[Sequenc
             if len(found) == top + skip:
                 cursor.close()
                 break
-        elif looked_at >= SCANNED_MAX:
+        elif looked_at >= SCANNED_MAX or (
+            looked_at == SCANNED_FIRST and len(found) * SCANNED_MAX < (top + skip) * SCANNED_FIRST
+        ):
             cursor.close()
             return None
     return found[skip:]
 
 
-def _row_of(sight: Sight, row: IncidentRow, own: Sequence[tuple[int, int, int]]) -> IncidentRow:
-    """`own` are (number, severity code, visible or not) of its alerts, or of those that a husk lost."""
-    if all(seen for _, _, seen in own):
+def _row_of(
+    sight: Sight, row: IncidentRow, shown: tuple[int, ...] | None, severities: Mapping[int, int]
+) -> IncidentRow:
+    """`shown` None: all of it."""
+    if shown is None:
         return row
-    visible = [(number, severity) for number, severity, seen in own if seen]
     husk = row.status is IncidentStatus.REDIRECTED
+    visible = max([severities.get(each, 0) for each in shown], default=0)
     return msgspec.structs.replace(
         row,
-        severity=row.severity if husk else decode_enum(Severity, max(severity for _, severity in visible)),
-        alert_count=0 if husk else len(visible),
-        shown=Shown(sight.tenant_id, tuple(sorted({number for number, _ in visible}))),
+        severity=row.severity if husk else decode_enum(Severity, visible),
+        alert_count=0 if husk else len(shown),
+        shown=Shown(sight.tenant_id, shown),
     )
 
 
@@ -172,11 +191,9 @@ def log_of(entries: Sequence[LogRow], shown: Sequence[int]) -> list[LogRow]:
 
 
 _ALERTS_SEEN: Final = """
-SELECT own.incident_id, own.alert_number, told.severity, {seen} FROM carray(?1)
+SELECT own.incident_id, own.alert_number, {seen} FROM carray(?1)
 CROSS JOIN alert AS own INDEXED BY alert_by_incident ON own.tenant_id = ?2 AND own.incident_id = value
-CROSS JOIN alert_search AS told ON told.tenant_id = ?2 AND told.change = own.change
-    AND told.alert_number = own.alert_number
 WHERE own.change <= ?3 AND (own.superseded_by IS NULL OR own.superseded_by > ?3)"""
 _LOST_SEEN: Final = """
-SELECT lost.incident_id, lost.alert_number, 0, {seen} FROM carray(?4)
+SELECT lost.incident_id, lost.alert_number, {seen} FROM carray(?4)
 CROSS JOIN husk_alert AS lost ON lost.tenant_id = ?2 AND lost.incident_id = value"""

@@ -3,7 +3,7 @@
 The state as of change S is the current versions up to S and the replaced ones that S still saw (`design/feed.md`).
 Both halves go through an index: the current ones by change or by id; the replaced ones by what replaced them while
 little has changed since S, else by change, so that a page costs what it gives. A sight, where there is one, is part of
-the condition; `ids` are the incidents that were gathered for it, where those are few.
+the condition; unless `ids`, the incidents that were gathered for it, stand for it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
+from tocsin.model import IncidentStatus
 from tocsin.odata.expression import Expression, Field
 from tocsin.odata.options import Order
+from tocsin.stores.codes import encode_enum
 from tocsin.stores.filters import INT64_MAX, Bounds, bounds, where
 from tocsin.stores.sqlite.sight import Sight, numbers
 
@@ -30,7 +32,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     that was given; None begins. `as_of` None reads the current state, of which `last_change` is the number.
 
     `id_least` and `change_least` are bounds that the reader found for current versions; 0 for none. `sight` None hides
-    nothing. `ids` None: all incidents.
+    nothing. `ids` are incidents that hold visible alerts, and husks that lost some; None where they were not gathered.
     """
 
     tenant_id: int
@@ -44,7 +46,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     change_least: int = 0
     change_most: int | None = None
     sight: Sight | None = None
-    ids: tuple[int, ...] | None = None
+    ids: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
     @property
     def limits(self) -> Bounds:
@@ -153,9 +155,13 @@ def _terms(selection: Selection, told_to: Sight | None) -> tuple[list[str], list
     terms: list[str] = ["tenant_id = ?", "last_update >= ?"]
     values: list[Any] = [selection.tenant_id, selection.oldest]
     if selection.ids is not None:
+        holding, husks = selection.ids
         terms.append("incident_id IN carray(?)")
-        values.append(numbers(selection.ids))
-    if selection.sight is not None:
+        values.append(numbers((*holding, *husks)))
+        if husks:  # what is a husk now was perhaps none as of then
+            terms.append("(status = ? OR +incident_id IN carray(?))")
+            values.extend((encode_enum(IncidentStatus.REDIRECTED), numbers(holding)))
+    elif selection.sight is not None:
         terms.append(selection.sight.of_incident("listed"))
     if (newest := selection.limits.last_update.upper) is not None:
         terms.append("last_update <= ?")

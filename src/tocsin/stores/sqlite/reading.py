@@ -23,6 +23,7 @@ from tocsin.errors import NotFound
 from tocsin.odata.expression import Expression
 from tocsin.odata.options import Order
 from tocsin.stores.filters import where
+from tocsin.stores.partial import exposed_header
 from tocsin.stores.sqlite.blocks import BLOCK_BITS, skip_blocks
 from tocsin.stores.sqlite.exposed import ExposedStore, log_of
 from tocsin.stores.sqlite.listing import COLUMNS, Selection, count_statement, page_statement
@@ -224,31 +225,36 @@ class ReadStore:
         """
         if scope.is_empty or not rows:
             return [(self.header(row), []) for row in rows]
-        sight = sight_of(self._connection, scope)
-        seen = "" if sight is None else f" AND {sight.of_alert('alert.alert_number')}"
         headers: dict[Any, Any] = {}
         for document_id, header in self._connection.execute(
             "SELECT document_id, header FROM carray(?) CROSS JOIN incident_document ON document_id = value",
             (apsw.carray(array.array("q", [row.document_id for row in rows])),),
         ):
             headers[document_id] = header
-        for row in rows:
-            if row.shown is not None:
-                headers[row.document_id] = self.header(row)
+        shown = {row.incident_id: frozenset(row.shown.alert_numbers) for row in rows if row.shown is not None}
         alerts: dict[int, list[bytes]] = {row.incident_id: [] for row in rows}
         # Every change of an alert is a change of its incident, so the newest of these versions serves for all of them.
-        found = self._connection.execute(
-            "SELECT incident_id, document FROM carray(?1) CROSS JOIN alert INDEXED BY alert_by_incident "  # noqa: S608
+        found: Any = self._connection.execute(
+            "SELECT incident_id, alert_number, document FROM carray(?1) CROSS JOIN alert INDEXED BY alert_by_incident "
             "CROSS JOIN alert_document USING (document_id) WHERE alert.tenant_id = ?2 AND incident_id = value "
-            f"AND change <= ?3 AND (superseded_by IS NULL OR superseded_by > ?3){seen}",
+            "AND change <= ?3 AND (superseded_by IS NULL OR superseded_by > ?3)",
             (
                 apsw.carray(array.array("q", list(alerts))),
                 scope.tenant_id,
                 max(row.change for row in rows),
             ),
         )
-        for incident_id, document in found:
-            alerts[incident_id].append(document)
+        for incident_id, alert_number, document in found:
+            partly = shown.get(incident_id)
+            if partly is None or alert_number in partly:
+                alerts[incident_id].append(document)
+        for row in rows:
+            if row.shown is not None:
+                told = alerts[row.incident_id]
+                header = decode_header(headers[row.document_id])
+                # The alerts that a husk lost are elsewhere.
+                made = encode_header(exposed_header(header, told)) if told else self.header(row)
+                headers[row.document_id] = made
         return [(headers[row.document_id], alerts[row.incident_id]) for row in rows]
 
     def find_links(self, scope: Scope, row: IncidentRow) -> dict[int, list[Link | Merge]]:

@@ -129,17 +129,23 @@ class Sight(msgspec.Struct, frozen=True):
             f"WHERE seen.tenant_id = {tenant} AND seen.device_no = {NO_DEVICE}{workload}"
         )
 
-    def incidents_with(self, connection: apsw.Connection, alerts: Sequence[int], as_of: int | None) -> list[int]:
-        """The incidents that may be visible by these alerts as of a change (None: now), and husks that lost them."""
+    def incidents_with(
+        self, connection: apsw.Connection, alerts: Sequence[int], as_of: int | None
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The incidents that hold these alerts as of a change (None: now), and the husks that lost some of them."""
         at = 2**62 if as_of is None else as_of
-        rows = connection.execute(
-            "SELECT own.incident_id FROM carray(?1) CROSS JOIN alert AS own ON own.tenant_id = ?2 "
-            "AND own.alert_number = value WHERE own.change <= ?3 AND (superseded_by IS NULL OR superseded_by > ?3) "
-            "UNION SELECT lost.incident_id FROM carray(?1) CROSS JOIN husk_alert AS lost "
-            "INDEXED BY husk_alert_by_number ON lost.tenant_id = ?2 AND lost.alert_number = value",
+        holding: Any = connection.execute(
+            "SELECT DISTINCT incident_id FROM carray(?1) CROSS JOIN alert AS own ON own.tenant_id = ?2 "
+            "AND own.alert_number = value WHERE own.change <= ?3 AND (superseded_by IS NULL OR superseded_by > ?3)",
             (numbers(alerts), self.tenant_id, at),
         )
-        return [incident_id for (incident_id,) in rows]
+        held = tuple([incident_id for (incident_id,) in holding])
+        husks: Any = connection.execute(
+            "SELECT DISTINCT lost.incident_id FROM carray(?1) CROSS JOIN husk_alert AS lost "
+            "INDEXED BY husk_alert_by_number ON lost.tenant_id = ?2 AND lost.alert_number = value",
+            (numbers(alerts), self.tenant_id),
+        )
+        return held, tuple([incident_id for (incident_id,) in husks])
 
     def incidents_ever_with(self, connection: apsw.Connection, alerts: Sequence[int]) -> list[int]:
         """The incidents that hold or held these alerts, as far as versions are kept."""
