@@ -18,33 +18,36 @@ _HEAD: Final = f"""# Tuning
 
 All that a tenant can set of its correlation, in one place. Made from the code by `scripts/write_tuning.py`.
 
-`tocsin tuning` shows and changes it. Every version is kept with who, when and why; `tocsin tuning rollback` goes back. A
-running server takes a new version up within {FRESH // SECOND} seconds of the next alerts. It holds for alerts that come from
-then on: stored incidents stay as they are.
+`tocsin tuning` shows and changes it. Every version is kept with who, when and why; `tocsin tuning rollback` goes
+back. A running server takes a new version up within {FRESH // SECOND} seconds of the next alerts. It holds for
+alerts that come from then on: stored incidents stay as they are.
 
-`tocsin correlate --dry-run` says beforehand what a tuning would have made of stored alerts: which incidents would split,
-merge or exchange alerts, which ids would be kept, and why. It reads only. With the tuning that is in force it says
-that nothing would change, unless that tuning is newer than the alerts. A dry run takes 500,000 alerts at most; it holds them
-in memory. `--lead` shortens what warms the memory, and then small differences can be of the shorter memory alone.
+`tocsin correlate --dry-run` says beforehand what a tuning would have made of stored alerts: which incidents would
+split, merge or exchange alerts, which ids would be kept, and why. It reads only. With the tuning that is in force
+it says that nothing would change, unless that tuning is newer than the alerts. A dry run takes 500,000 alerts at
+most; it holds them in memory. `--lead` shortens what warms the memory, and then small differences can be of the
+shorter memory alone.
 
-Patterns know `*` and `?` and no case. A pattern is at most {PATTERN_MAX} characters long and may not fit everything. Lists of
-names hold at most {NAMES_MAX}, lists of rules {RULES_MAX}, each rule made of `field=value` parts.
+Patterns know `*` and `?` and no case. A pattern is at most {PATTERN_MAX} characters long and may not fit
+everything. Lists of names hold at most {NAMES_MAX}, lists of rules {RULES_MAX}, each rule made of `field=value`
+parts.
 """
 _NOTES: Final = """
 ## What to know
 
 - **Common** does not mean ignored. What is common weighs .1 (programs .05) instead of .3 to .85, whatever else the
   alerts share counts as before. It is also no reason to join by itself.
-- **Never join** with `with_*` looks at what is kept of an incident: the first titles and findings, devices, accounts and
-  sources, some dozens of each. An incident is "like that" when each given part fits something it has.
+- **Never join** with `with_*` looks at what is kept of an incident: the first titles and findings, devices,
+  accounts and sources, some dozens of each. An incident is "like that" when each given part fits something it has.
 - **Always join** is strong evidence, not a command. It does not open a resolved incident, undo what a person took
   apart, or pass the cap on alerts.
-- **Suppressed** alerts are accepted, stored, searchable and shown by the API, with status `Resolved` and classification
-  `InformationalExpectedActivity`. Those of one rule within a day share an incident, which is resolved as well and tagged
-  `suppressed`; the change log of the incident says the reason. They teach the correlation nothing, so they neither join nor make
-  anything usual. When a person opens such an incident again it takes no more of them. Removing the rule, or its
-  expiry, holds for alerts that come later.
-- **Closing as a false positive** needs no knob: see [priority](priority.md), feedback. Opening the incident again takes it back.
+- **Suppressed** alerts are accepted, stored, searchable and shown by the API, with status `Resolved` and
+  classification `InformationalExpectedActivity`. Those of one rule within a day share an incident, which is
+  resolved as well and tagged `suppressed`; the change log of the incident says the reason. They teach the
+  correlation nothing, so they neither join nor make anything usual. When a person opens such an incident again it
+  takes no more of them. Removing the rule, or its expiry, holds for alerts that come later.
+- **Closing as a false positive** needs no knob: see [priority](priority.md), feedback. Opening the incident again
+  takes it back.
 """
 
 

@@ -68,14 +68,19 @@ def tuned(*settings: str) -> Tuning:
     [
         (
             ("common_accounts+=svc-*",),
-            (alert(1, account_name="svc-backup"), alert(2, minutes=0.2, account_name="svc-backup")),
+            (alert(1, account_name="svc-backup"), alert(2, minutes=2, account_name="svc-backup")),
             [1, 1],
             [1, 2],
         ),
-        (("common_hosts+=jump",), (alert(1, host="jump.corp.example"), alert(2, host="JUMP")), [1, 1], [1, 2]),
+        (
+            ("common_hosts+=jump",),
+            (alert(1, host="jump.corp.example"), alert(2, minutes=2, host="JUMP")),
+            [1, 1],
+            [1, 2],
+        ),
         (
             ("common_addresses+=203.0.113.0/24",),
-            (alert(1, ip_address="203.0.113.7"), alert(2, ip_address="203.0.113.7")),
+            (alert(1, ip_address="203.0.113.7"), alert(2, minutes=1, ip_address="203.0.113.7")),
             [1, 1],
             [1, 2],
         ),
@@ -85,7 +90,7 @@ def tuned(*settings: str) -> Tuning:
             [1, 1],
             [1, 2],
         ),
-        (("never_join+=rule=Odd*;by=device",), (alert(1, host="pc1"), alert(2, host="pc1")), [1, 1], [1, 2]),
+        (("never_join+=rule=Odd*;by=device",), (alert(1, host="pc1"), alert(2, minutes=2, host="pc1")), [1, 1], [1, 2]),
         (
             ("never_join+=rule=Scan;with_rule=Odd*",),
             (alert(1, host="pc1"), alert(2, host="pc1", title="Scan"), alert(3, host="pc1")),
