@@ -58,8 +58,9 @@ class World:
             self.tenant_id, name, now=self.clock(), password_hash=HASH, display_name=name.partition("@")[0].title()
         )
 
-    def give(self, user: User, *rights: Right) -> None:
-        role = self.people.create_role(self.tenant_id, f"role {len(self.people.list_roles(self.tenant_id))}", rights)
+    def give(self, user: User, *rights: Right, workloads: list[str] | None = None) -> None:
+        name = f"role {len(self.people.list_roles(self.tenant_id))}"
+        role = self.people.create_role(self.tenant_id, name, rights, workloads=workloads)
         self.people.set_roles(self.tenant_id, user.user_id, [role.role_id])
 
     def register(self, name: str, secret: str = "", **more: Any) -> Application:
@@ -152,7 +153,7 @@ def test_a_person_signs_in_to_the_portal_and_sees_what_their_roles_show(world: W
     shown = page(world.client, "/incidents").text
     assert "Seen" in shown
     assert "Ann" in shown
-    world.people.set_roles(world.tenant_id, world.ann.user_id, [])
+    world.give(world.ann, Right.READ, workloads=["other"])
     world.clock.at += 31 * SECOND
     assert "Seen" not in page(world.client, "/incidents").text
     page(world.client, "/incidents/1", 404)
@@ -278,6 +279,9 @@ def test_a_token_gives_no_more_than_was_asked_for_and_no_more_than_the_roles_per
 def test_what_a_role_loses_is_lost_on_a_live_token_within_a_minute(world: World) -> None:
     token = world.token(code=world.code()).json()["access_token"]
     assert len(incidents(world, token).json()["value"]) == 1
+    world.give(world.ann, Right.READ, workloads=["other"])
+    world.clock.at += 31 * SECOND
+    assert incidents(world, token).json()["value"] == []
     world.people.set_roles(world.tenant_id, world.ann.user_id, [])
     world.clock.at += 31 * SECOND
     assert incidents(world, token).status_code == 403

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tocsin.access import Scope
+from tocsin.access import Principal, Scope
 from tocsin.correlation.engine import Merge
 from tocsin.correlation.explain import Phrase, phrases
 from tocsin.documents import decode_alert
@@ -65,6 +65,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
     request: Request
     tenant: Tenant
+    principal: Principal
     scope: Scope
     now: int
     not_before: int
@@ -131,7 +132,8 @@ class _Portal:
         return Visit(
             request=request,
             tenant=tenant,
-            scope=visitor.scope,
+            principal=visitor.principal,
+            scope=visitor.principal.scope(),
             now=now,
             not_before=self._service.not_before(tenant),
         )

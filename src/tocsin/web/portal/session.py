@@ -16,7 +16,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tocsin.access import Principal, Scope
+from tocsin.access import APPLICATION_PERMISSIONS, Principal
 from tocsin.errors import NotFound, StoreError, Unauthenticated, Unavailable
 from tocsin.identity.credentials import hash_secret, new_secret
 from tocsin.identity.keyfiles import make_private_folder, read_private, write_private
@@ -115,14 +115,13 @@ class Visitor(msgspec.Struct, frozen=True):
         return HOLDER_OF_A_LINK if self.standing is None else f"user:{self.standing.user.user_id} app:portal"
 
     @property
-    def scope(self) -> Scope:
-        """What they may see: the operator everything of the tenant, a person what their roles show."""
+    def principal(self) -> Principal:
+        """As what they act: the operator may do everything in the tenant, a person what their roles permit."""
+        tenant_id = self.session.tenant_id
         if self.standing is None:
-            return Scope.everything_of(self.session.tenant_id)
+            return Principal(tenant_id, PORTAL, self.name, APPLICATION_PERMISSIONS)
         user, held = self.standing.user, self.standing.permissions
-        return Principal(
-            self.session.tenant_id, PORTAL, user.name, held, user_id=user.user_id, grants=self.standing.grants
-        ).scope()
+        return Principal(tenant_id, PORTAL, user.name, held, user_id=user.user_id, grants=self.standing.grants)
 
 
 class Sessions:
