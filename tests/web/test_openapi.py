@@ -85,8 +85,10 @@ def test_the_document_is_whole(client: Client, document: Any) -> None:
 
 def test_every_right_is_said_where_it_is_needed(document: Any) -> None:
     need = document["paths"]["/{version}/security/alerts_v2/{alert_id}"]["patch"]["security"]
-    scopes = [scope for each in need for scope in each["application"]]
-    assert scopes == ["SecurityAlert.ReadWrite.All", "Incident.ReadWrite.All", "SecurityIncident.ReadWrite.All"]
+    roles = [role for each in need for role in each.get("application", ())]
+    assert roles == ["SecurityAlert.ReadWrite.All", "Incident.ReadWrite.All", "SecurityIncident.ReadWrite.All"]
+    scopes = [scope for each in need for scope in each.get("person", ())]
+    assert scopes == ["SecurityAlert.ReadWrite.All", "Incident.ReadWrite", "SecurityIncident.ReadWrite.All"]
     assert {"ingestKey": []} in document["paths"]["/ingest/{sender}"]["post"]["security"]
 
 

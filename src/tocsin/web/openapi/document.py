@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tocsin.access import Permission
+from tocsin.access import APPLICATION_PERMISSIONS, DELEGATED_PERMISSIONS
 from tocsin.dialects.graph_objects import GraphIncident
 from tocsin.web.openapi import shapes
 from tocsin.web.openapi.operations import OPERATIONS, Operation, Parameter
@@ -71,12 +71,26 @@ def build(base_url: str, version: str) -> dict[str, Any]:
 
 
 def _schemes() -> dict[str, Any]:
-    scopes = {permission.value: f"The application permission {permission.value}." for permission in Permission}
+    roles = {name: f"The application permission {name}." for name in sorted(APPLICATION_PERMISSIONS)}
+    scopes = {name: f"The delegated permission {name}." for name in sorted(DELEGATED_PERMISSIONS)}
+    flow = "/common/oauth2/v2.0"
     return {
         "application": {
             "type": "oauth2",
             "description": "An application signs in with its id and secret; one permission of those named suffices.",
-            "flows": {"clientCredentials": {"tokenUrl": "/common/oauth2/v2.0/token", "scopes": scopes}},
+            "flows": {"clientCredentials": {"tokenUrl": f"{flow}/token", "scopes": roles}},
+        },
+        "person": {
+            "type": "oauth2",
+            "description": "An application acts for a person who signed in; one permission of those named suffices.",
+            "flows": {
+                "authorizationCode": {
+                    "authorizationUrl": f"{flow}/authorize",
+                    "tokenUrl": f"{flow}/token",
+                    "refreshUrl": f"{flow}/token",
+                    "scopes": scopes,
+                }
+            },
         },
         "ingestKey": {
             "type": "http",
@@ -134,8 +148,10 @@ def _operation(operation: Operation, schema_of: dict[Any, dict[str, Any]]) -> di
     if operation.permissions is not None:
         made["description"] = f"Needs one of: {', '.join(operation.permissions)}."
         # Each alone suffices, so each is a requirement of its own.
-        made["security"] = [{"application": [permission.value]} for permission in operation.permissions] + [
-            {name: []} for name in operation.security if name != "application"
+        kinds = (("application", APPLICATION_PERMISSIONS), ("person", DELEGATED_PERMISSIONS))
+        made["security"] = [
+            *({kind: [each.value]} for kind, held in kinds for each in operation.permissions if each in held),
+            *({name: []} for name in operation.security if name != "application"),
         ]
     else:
         made["security"] = []
