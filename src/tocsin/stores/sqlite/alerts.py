@@ -287,8 +287,7 @@ class _Listing(msgspec.Struct, frozen=True):
         if alerts is None:
             condition = f"{self.condition} AND {sight.of_alert('found.alert_number')}"
             return msgspec.structs.replace(self, condition=condition), []
-        distinct = sorted(set(alerts))
-        return msgspec.structs.replace(self, source=_AMONG), [numbers(distinct), sight.tenant_id]
+        return msgspec.structs.replace(self, source=_AMONG), [numbers(alerts), sight.tenant_id]
 
 
 _AMONG: Final = (

@@ -6,7 +6,7 @@ both find the same. Used by `reading.py` alone, inside its snapshots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import apsw
@@ -33,31 +33,56 @@ _facts_decoder = msgspec.msgpack.Decoder(IncidentFacts)
 _detail_decoder = msgspec.json.Decoder(dict[str, object])
 
 
+class _Gathered(msgspec.Struct, frozen=True):
+    """All that is visible: incidents that hold visible alerts, and husks that lost some, each with those alerts."""
+
+    holding: dict[int, list[int]]
+    lost: dict[int, list[int]]
+
+    def among(self, selection: Selection) -> Selection:
+        """The selection among these incidents."""
+        return msgspec.structs.replace(selection, ids=(tuple(self.holding), tuple(self.lost)))
+
+    def shown_of(self, row: IncidentRow) -> tuple[int, ...] | None:
+        """The alerts of a row, which is no husk, that are shown; None where that is as many as it has."""
+        held = self.holding[row.incident_id]
+        return None if len(held) == row.alert_count else tuple(sorted(held))
+
+
 class ExposedStore:
     """Reads for a sight, over the connection of a `ReadStore`."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    def page(self, sight: Sight, selection: Selection, top: int, skip: int) -> list[Sequence[Any]]:
+    def page(self, sight: Sight, selection: Selection, top: int, skip: int) -> list[IncidentRow]:
         """A page of what a sight shows: gathered where that is little, else looked for in the list."""
-        gathered = self.gathered(sight, selection, FEW)
+        gathered = self._gathered(sight, selection, FEW)
         if gathered is None:
             found = self._scanned(selection, top, skip)
             if found is not None:
-                return found
-            gathered = self.gathered(sight, selection, MANY)
-        return list(self._connection.execute(*page_statement(gathered or selection, top, skip)))
+                return self.rows(sight, found)
+            gathered = self._gathered(sight, selection, MANY)
+        if gathered is None:
+            return self.rows(sight, list(self._connection.execute(*page_statement(selection, top, skip))))
+        found = list(self._connection.execute(*page_statement(gathered.among(selection), top, skip)))
+        if any(row[4] == _HUSK for row in found):  # how many alerts a husk lost is not in its row
+            return self.rows(sight, found)
+        return self._told_of(sight, found, gathered.shown_of)
 
-    def gathered(self, sight: Sight, selection: Selection, most: int) -> Selection | None:
-        """The selection among the incidents of all visible alerts; None where those are more than `most`."""
+    def few(self, sight: Sight, selection: Selection) -> Selection:
+        """The same selection, among the incidents of all visible alerts where those are not too many."""
+        gathered = self._gathered(sight, selection, MANY)
+        return selection if gathered is None else gathered.among(selection)
+
+    def _gathered(self, sight: Sight, selection: Selection, most: int) -> _Gathered | None:
         alerts = sight.gathered_alerts(self._connection, most)
         if alerts is None:
             return None
         as_of = selection.as_of
         at = as_of if as_of is not None and as_of < selection.last_change else None
-        holding, husks = sight.incidents_with(self._connection, alerts, at)
-        return msgspec.structs.replace(selection, ids=(holding, husks))
+        holding, lost = sight.incidents_with(self._connection, alerts, at)
+        return _Gathered(holding, lost)
 
     def _scanned(self, selection: Selection, top: int, skip: int) -> list[Sequence[Any]] | None:
         """The page by looking at row after row of the list; None where it was not full after SCANNED_MAX rows."""
@@ -71,13 +96,22 @@ class ExposedStore:
         newest = max([int(row[1]) for row in rows], default=0)
         for incident_id, number, seen in self._seen(sight, list(own), husks, newest):
             own[incident_id].append((number, bool(seen)))
-        partly = {
-            incident_id: tuple(sorted({number for number, seen in about if seen}))
-            for incident_id, about in own.items()
-            if not all(seen for _, seen in about)
-        }
-        severities = self._severities(sight, [n for shown in partly.values() for n in shown], newest) if partly else {}
-        return [_row_of(sight, incident_row(row), partly.get(int(row[0])), severities) for row in rows]
+
+        def shown_of(row: IncidentRow) -> tuple[int, ...] | None:
+            about = own[row.incident_id]
+            return None if all(seen for _, seen in about) else tuple(sorted({number for number, seen in about if seen}))
+
+        return self._told_of(sight, rows, shown_of)
+
+    def _told_of(
+        self, sight: Sight, rows: Sequence[Sequence[Any]], shown_of: Callable[[IncidentRow], tuple[int, ...] | None]
+    ) -> list[IncidentRow]:
+        """The rows, those of which only some alerts are shown with what these say."""
+        told = [(row, shown_of(row)) for row in map(incident_row, rows)]
+        numbers_shown = [number for _, shown in told if shown is not None for number in shown]
+        newest = max([row.change for row, _ in told], default=0)
+        severities = self._severities(sight, numbers_shown, newest) if numbers_shown else {}
+        return [_row_of(sight, row, shown, severities) for row, shown in told]
 
     def _seen(self, sight: Sight, ids: Sequence[int], husks: Sequence[int], newest: int) -> Any:
         """(incident, alert number, visible or not) of the alerts of these incidents, and of those that husks lost."""

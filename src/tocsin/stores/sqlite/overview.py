@@ -121,7 +121,7 @@ class Overview:
         within = "incident AS listed WHERE tenant_id = ?3 AND ?6 IS NULL"
         ids = None
         if alerts is not None:
-            ids = numbers(sight.incidents_with(self._connection, alerts, None)[0])  # husks are not counted
+            ids = numbers(tuple(sight.incidents_with(self._connection, alerts, None)[0]))  # husks are not counted
             within = "incident AS listed INDEXED BY incident_by_id WHERE tenant_id = ?3 AND incident_id IN carray(?6)"
         limit = self._counted_max if alerts is not None else min(SCANNED_MAX, self._counted_max)
         rows: list[Any] = self._connection.execute(

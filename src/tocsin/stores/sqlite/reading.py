@@ -28,7 +28,7 @@ from tocsin.stores.sqlite.blocks import BLOCK_BITS, skip_blocks
 from tocsin.stores.sqlite.exposed import ExposedStore, log_of
 from tocsin.stores.sqlite.listing import COLUMNS, Selection, count_statement, page_statement
 from tocsin.stores.sqlite.rows import Change, IncidentRow, LogRow, Shown, incident_row
-from tocsin.stores.sqlite.sight import MANY, sight_of
+from tocsin.stores.sqlite.sight import sight_of
 
 PROBE_MAX: Final = 5_000
 __all__ = ["Change", "IncidentRow", "LogRow", "ReadStore", "RefusedInput", "Shown"]
@@ -121,7 +121,7 @@ class ReadStore:
             ),
         )
         if selection.sight is not None:
-            return self._exposed.rows(selection.sight, self._exposed.page(selection.sight, selection, top, skip))
+            return self._exposed.page(selection.sight, selection, top, skip)
         if skip >> BLOCK_BITS and selection.is_plain:
             begin, skip = skip_blocks(self._connection, scope.tenant_id, skip, selection.change_least)
             selection = msgspec.structs.replace(selection, change_most=begin)
@@ -329,7 +329,7 @@ class ReadStore:
             sight=sight,
         )
         if sight is not None:
-            selection = self._exposed.gathered(sight, selection, MANY) or selection
+            selection = self._exposed.few(sight, selection)
         row = self._connection.execute(*count_statement(self._bounded(scope, selection))).fetchone()
         assert row is not None
         return int(row[0])

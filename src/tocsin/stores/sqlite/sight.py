@@ -99,12 +99,13 @@ class Sight(msgspec.Struct, frozen=True):
         return f"({' OR '.join([_part_text(part) for part in self.parts]) or '0'})"
 
     def gathered_alerts(self, connection: apsw.Connection, most: int) -> list[int] | None:
-        """The numbers of all visible alerts, some perhaps twice; None where there are more than `most`."""
+        """The numbers of all visible alerts, in no order; None where there are more than `most` (or were, with those
+        that several grants or devices show)."""
         if not self.parts:
             return []
         text = " UNION ALL ".join([each for part in self.parts for each in self._sources(part)])
-        found = connection.execute(f"SELECT * FROM ({text}) LIMIT ?", (most + 1,)).fetchall()  # noqa: S608
-        return None if len(found) > most else [int(str(number)) for (number,) in found]
+        found: list[Any] = connection.execute(f"SELECT * FROM ({text}) LIMIT ?", (most + 1,)).fetchall()  # noqa: S608
+        return None if len(found) > most else list({number for (number,) in found})
 
     def _sources(self, part: _Part) -> Iterable[str]:
         """Statements that give the alerts of one grant through the indexes."""
@@ -131,21 +132,27 @@ class Sight(msgspec.Struct, frozen=True):
 
     def incidents_with(
         self, connection: apsw.Connection, alerts: Sequence[int], as_of: int | None
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The incidents that hold these alerts as of a change (None: now), and the husks that lost some of them."""
+    ) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+        """The incidents that hold these alerts as of a change (None: now), and the husks that lost some of them, each
+        with those alerts"""
         at = 2**62 if as_of is None else as_of
-        holding: Any = connection.execute(
-            "SELECT DISTINCT incident_id FROM carray(?1) CROSS JOIN alert AS own ON own.tenant_id = ?2 "
+        holding: dict[int, list[int]] = {}
+        lost: dict[int, list[int]] = {}
+        rows: Any = connection.execute(
+            "SELECT incident_id, value FROM carray(?1) CROSS JOIN alert AS own ON own.tenant_id = ?2 "
             "AND own.alert_number = value WHERE own.change <= ?3 AND (superseded_by IS NULL OR superseded_by > ?3)",
             (numbers(alerts), self.tenant_id, at),
         )
-        held = tuple([incident_id for (incident_id,) in holding])
-        husks: Any = connection.execute(
-            "SELECT DISTINCT lost.incident_id FROM carray(?1) CROSS JOIN husk_alert AS lost "
+        for incident_id, number in rows:
+            holding.setdefault(incident_id, []).append(number)
+        rows = connection.execute(
+            "SELECT lost.incident_id, value FROM carray(?1) CROSS JOIN husk_alert AS lost "
             "INDEXED BY husk_alert_by_number ON lost.tenant_id = ?2 AND lost.alert_number = value",
             (numbers(alerts), self.tenant_id),
         )
-        return held, tuple([incident_id for (incident_id,) in husks])
+        for incident_id, number in rows:
+            lost.setdefault(incident_id, []).append(number)
+        return holding, lost
 
     def incidents_ever_with(self, connection: apsw.Connection, alerts: Sequence[int]) -> list[int]:
         """The incidents that hold or held these alerts, as far as versions are kept."""
@@ -180,7 +187,7 @@ def newest_alerts(connection: apsw.Connection, scope: Scope) -> tuple[str, Any]:
     alerts = None if sight is None else sight.gathered_alerts(connection, MANY)
     if alerts is not None:
         text = "carray(?5) CROSS JOIN alert ON tenant_id = ?1 AND alert_number = value WHERE superseded_by IS NULL"
-        return text, numbers(sorted(set(alerts)))
+        return text, numbers(alerts)
     seen = "" if sight is None else f" AND {sight.of_alert('alert.alert_number')}"
     return f"alert WHERE tenant_id = ?1 AND superseded_by IS NULL AND ?5 IS NULL{seen}", None
 
