@@ -16,6 +16,7 @@ from tocsin.access import Scope
 from tocsin.correlation.memory import IncidentFacts
 from tocsin.correlation.priority import BENIGN_MAX, Priority, priority_of
 from tocsin.model import Classification, IncidentStatus
+from tocsin.stores.sqlite.sight import sight_of
 
 BENIGN: Final = frozenset({Classification.FALSE_POSITIVE, Classification.INFORMATIONAL_EXPECTED_ACTIVITY})
 
@@ -56,17 +57,22 @@ class Feedback:
         return priority_of(facts, self.benign(scope, facts))
 
     def benign(self, scope: Scope, facts: IncidentFacts) -> dict[tuple[int, int], int]:
-        """How often each finding of this incident was closed as benign in other incidents, at most BENIGN_MAX times.
-
-        Only what a caller sees of it matters: a finding elsewhere has the same rule on the same asset.
-        """
+        """How often each finding of this incident was closed as benign in other visible incidents, at most BENIGN_MAX
+        times."""
         findings = facts.signals.findings
         if scope.is_empty or not findings or not self._has_any(scope.tenant_id):
             return {}
+        sight = sight_of(self._connection, scope)
+        seen = ""
+        if sight is not None:
+            seen = (
+                "AND EXISTS (SELECT 1 FROM incident AS listed WHERE listed.tenant_id = ?1 "  # noqa: S608
+                f"AND listed.incident_id = benign.incident_id AND {sight.of_incident('listed')}) "
+            )
         rows = self._connection.execute(
-            "SELECT key, (SELECT count(*) FROM (SELECT 1 FROM benign INDEXED BY benign_by_finding WHERE tenant_id = ?1 "
+            "SELECT key, (SELECT count(*) FROM (SELECT 1 FROM benign INDEXED BY benign_by_finding WHERE tenant_id = ?1 "  # noqa: S608
             "AND rule = json_extract(value, '$[0]') AND asset = json_extract(value, '$[1]') AND incident_id <> ?2 "
-            "LIMIT ?3)) FROM json_each(?4)",
+            f"{seen}LIMIT ?3)) FROM json_each(?4)",
             (
                 scope.tenant_id,
                 facts.incident_id,

@@ -122,9 +122,17 @@ class _Read(msgspec.Struct, frozen=True):
 
 
 def tell(
-    documents: Sequence[AlertDocument], links: Mapping[int, Sequence[Link | Merge]], *, page: int, now: int
+    documents: Sequence[AlertDocument],
+    links: Mapping[int, Sequence[Link | Merge]],
+    *,
+    page: int,
+    now: int,
+    partly: bool = False,
 ) -> Story:
-    """The story of an incident, one page of its timeline. Alerts are in the order in which things happened."""
+    """The story of an incident, one page of its timeline. Alerts are in the order in which things happened.
+
+    `partly`: there are alerts that the visitor does not see, so that one without a reason may have a hidden one.
+    """
     names = names_by_id(documents)
     read = _read(documents, names)
     read.sort(key=lambda each: (each.began, each.number))
@@ -135,7 +143,8 @@ def tell(
         for index, each in enumerate(read)
     }
     first = (page - 1) * ALERTS_PAGE
-    alone = {each.number for each in read if not any(isinstance(edge, Link) for edge in links.get(each.number, ()))}
+    joined = {number for number, edges in links.items() if any(isinstance(edge, Link) for edge in edges)}
+    alone = set() if partly else {each.number for each in read} - joined
     opener = min(alone, default=0)  # merges go into the older incident, whose first alert has the least number
 
     def step(each: _Read, before: _Read) -> Step:
