@@ -38,12 +38,16 @@ class Group(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Change(msgspec.Struct, frozen=True, rename="camel"):
-    """Incidents that hang together by a change. `before` gives their sizes. `handled`: people worked on one of them."""
+    """Incidents that hang together by a change. `before` gives their sizes. `handled`: people worked on one of them.
+
+    `suppressed`: a suppression is or was part of it.
+    """
 
     kind: Kind
     before: dict[int, int]
     after: tuple[Group, ...]
     handled: bool
+    suppressed: bool
     reasons: tuple[str, ...]
 
 
@@ -127,6 +131,7 @@ def _change(
         {each: len(before[each]) for each in ours},
         tuple(groups),
         any(each in grouping.handled for each in ours),
+        any(number in grouping.set_aside for each in ours for number in before[each]),
         tuple(_reasons(grouping, groups, before)[:REASONS_MAX]),
     )
 

@@ -28,6 +28,8 @@ from tocsin.model import Alert, IncidentStatus
 ALERTS_MAX: Final = 500_000
 """Alerts of one dry run, those that only warm the memory included: some gigabyte of memory."""
 CHUNK: Final = 2_000
+RETUNED: Final = "retuned"
+"""How the change log calls a tuning that was applied to what is stored."""
 IDS_APART: Final = 1_024
 """An incident that alert n opens has the id n × this in the scratch state: older is smaller, whoever opens it."""
 
@@ -55,6 +57,7 @@ class Grouping(msgspec.Struct, frozen=True, kw_only=True):
     replayed: int
     suppressed: int
     handled: frozenset[int]
+    set_aside: frozenset[int]
     reasons: dict[int, Reason]
     merges: dict[int, Reason]
 
@@ -92,7 +95,7 @@ def rehearse(
             waiting = next(alerts, None)
         scratch.settle(batch.lines)
         for line in batch.by_people:
-            scratch.by_hand(line)
+            scratch.by_hand(line, free=batch.last_alert >= free_from or scratch.replaying)
     scratch.note_stored(())
     while waiting is not None:
         scratch.take(waiting, at, free=waiting.number >= free_from)
@@ -119,6 +122,7 @@ class _Scratch:
         self._newest_stored = 0
         self._now: dict[int, int] = {}
         self._set_aside: set[int] = set()
+        self._ever_set_aside: set[int] = set()
         self._handled: set[int] = set()
         self._reasons: dict[int, Reason] = {}
         self._merges: dict[int, Reason] = {}
@@ -153,6 +157,7 @@ class _Scratch:
             self._now.update(dict.fromkeys(numbers, line.incident_id))
             if "suppressed" in line.detail:
                 self._set_aside.update(numbers)
+                self._ever_set_aside.update(numbers)
         self._name_the_opened(lines)
 
     def _name_the_opened(self, lines: Sequence[LogLine]) -> None:
@@ -193,6 +198,7 @@ class _Scratch:
         rule = None if self._tuned is None else self._tuned.suppression(alert, at)
         if rule is not None:
             self._suppressed += 1
+            self._ever_set_aside.add(number)
             return self._correlator.set_aside(alert, number, number * IDS_APART, suppression_key(rule))
         evidence = self._watch.seen(alert, self._correlator.keys_of(alert))
         placement = self._correlator.place(alert, number, number * IDS_APART, evidence)
@@ -276,7 +282,12 @@ class _Scratch:
                 counted[held_by] = counted.get(held_by, 0) + 1
         return min(counted, key=lambda each: (-counted[each], each)) if counted else None
 
-    def by_hand(self, line: LogLine) -> None:
+    @property
+    def replaying(self) -> bool:
+        """Whether alerts are placed anew by now."""
+        return self._replayed > 0
+
+    def by_hand(self, line: LogLine, *, free: bool) -> None:
         """Do again what a person did: a decision, or a change of the grouping."""
         self.flush()
         self._newest_stored = max(self._newest_stored, line.incident_id)
@@ -289,6 +300,8 @@ class _Scratch:
                 self._before_merge[source] = (self._decisions(source), self._decisions(line.incident_id))
                 self._decided[line.incident_id] = agreed(self._decisions(line.incident_id), self._decisions(source))
             self._regroup(line, moving, sources, together=True)
+        elif line.action == RETUNED:
+            self._retune(line, free=free)
         elif line.action in ("alerts-moved", "split", "unmerged"):
             moving = {each for each in line.numbers("alerts") if each in self._stored}
             sources = sorted({self._stored[each] for each in moving})
@@ -297,6 +310,19 @@ class _Scratch:
                 for source in sources:
                     self._decided[source] = taken_back(self._decisions(source), self._decided[line.incident_id], before)
             self._regroup(line, moving, sources, together=False)
+
+    def _retune(self, line: LogLine, *, free: bool) -> None:
+        """A tuning that was applied: no person's wish, so what is placed anew need not follow it."""
+        moving = {each for each in line.numbers("alerts") if each in self._stored}
+        if not free:
+            handled = set(self._handled)
+            self._regroup(line, moving, sorted({self._stored[each] for each in moving}), together=True)
+            self._handled = handled
+            return
+        for number in moving:
+            self._stored_members[self._stored[number]].discard(number)
+            self._stored[number] = line.incident_id
+        self._stored_members.setdefault(line.incident_id, set()).update(moving)
 
     def _decide(self, line: LogLine) -> None:
         self._handled.add(line.incident_id)
@@ -444,6 +470,7 @@ class _Scratch:
             replayed=self._replayed,
             suppressed=self._suppressed,
             handled=frozenset(self._handled),
+            set_aside=frozenset(self._ever_set_aside),
             reasons=self._reasons,
             merges=self._merges,
         )

@@ -9,6 +9,8 @@ import pytest
 from shell import Terminal, terminal_fixture  # noqa: F401
 
 from house import Bench, HandClock, native
+from tocsin import ticks
+from tocsin.stores.sqlite.connection import WriterLock
 
 
 def user(name: str) -> list[dict[str, str]]:
@@ -18,8 +20,9 @@ def user(name: str) -> list[dict[str, str]]:
 @pytest.fixture(name="filled")
 def filled_fixture(terminal: Terminal) -> Terminal:
     terminal.data_dir.mkdir()
-    bench = Bench(terminal.data_dir, HandClock())
-    bench.ingest(*[native(n, entities=user("svc-backup")) for n in (1, 2, 3)])
+    lately = ticks.now() - ticks.HOUR
+    bench = Bench(terminal.data_dir, HandClock(lately))
+    bench.ingest(*[native(n, at=lately, entities=user("svc-backup")) for n in (1, 2, 3)])
     bench.store.connection.close()
     return terminal
 
@@ -67,10 +70,28 @@ def test_a_dry_run_shows_the_change_and_writes_nothing(filled: Terminal) -> None
     assert (filled.data_dir / "tocsin.db").read_bytes() == before
 
 
+def test_applying_makes_the_change_of_the_tuning_in_force_and_is_told_in_the_change_log(filled: Terminal) -> None:
+    filled.run("tuning", "add", "common-accounts", "svc-*")
+    ran = filled.run("correlate", "--apply", "--since", "2026-01-01")
+    assert ran.code == 0, ran.err
+    assert "1 change made, 0 left" in ran.err
+    assert [each["alertCount"] for each in filled.run("incidents", "list", "--json").json()] == [1, 1, 1]
+    assert "retuned" in filled.run("incidents", "show", "2").out
+    assert "changes: none" in filled.run("correlate", "--dry-run", "--since", "2026-01-01").out
+
+
+def test_a_tuning_is_not_applied_beside_a_running_server(filled: Terminal) -> None:
+    lock = WriterLock(filled.data_dir)
+    ran = filled.run("correlate", "--apply", "--since", "2026-01-01")
+    lock.release()
+    assert (ran.code, "in use by another Tocsin" in ran.err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("correlate",), "--dry-run"),
+        (("correlate", "--apply", "--set", "merges_max=0"), "the tuning in force"),
         (("correlate", "--dry-run", "--since", "soon"), "--since takes"),
         (("correlate", "--dry-run", "--set", "colour=red"), "there is no knob"),
         (("correlate", "--dry-run", "--tuning", "nowhere.json"), "cannot be read"),

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tocsin.correlation.engine import Correlator, Placement
+from tocsin.correlation.evidence import evidence_keys
 from tocsin.correlation.guards import Limits
 from tocsin.correlation.memory import MemoryView
 from tocsin.correlation.tuned import Tuned, is_set_aside, suppression_key, tuned_of
@@ -79,12 +80,6 @@ def tuned(*settings: str) -> Tuning:
             [1, 2],
         ),
         (
-            ("common_addresses+=203.0.113.0/24",),
-            (alert(1, ip_address="203.0.113.7"), alert(2, minutes=1, ip_address="203.0.113.7")),
-            [1, 1],
-            [1, 2],
-        ),
-        (
             ("merge-score=0.95", "join_score=0.95"),
             (alert(1, account_name="svc-backup"), alert(2, account_name="svc-backup")),
             [1, 1],
@@ -117,6 +112,25 @@ def test_a_knob_changes_what_it_says(
 ) -> None:
     assert placed(NO_TUNING, *alerts) == before
     assert placed(tuned(*settings), *alerts) == after
+
+
+def test_common_addresses_and_programs_hardly_count_and_others_count_as_before() -> None:
+    ready = Tuned(
+        tuned("common_addresses+=9.9.9.0/24", "common_binaries+=agent*.exe", f"common_binaries+={'b' * 64}")
+    )
+    entities = (
+        Entity(entity_type="Ip", ip_address="9.9.9.7"),
+        Entity(entity_type="Ip", ip_address="1.1.1.1"),
+        Entity(entity_type="File", file_name="Agent7.exe", file_path="C:\\Tools", sha256="a" * 64),
+        Entity(entity_type="File", file_name="odd.exe", sha256="b" * 64),
+        Entity(entity_type="File", file_name="odd.exe", sha256="c" * 64),
+    )
+    shown = msgspec.structs.replace(alert(1), entities=entities)
+    asked = ("genericIp", "publicIp", "genericFile", "file", "path")
+    found = [each.kind for each in ready.evidence(shown, evidence_keys(shown)) if each.kind.name in asked]
+    names = [each.name for each in found]
+    assert names == ["genericIp", "publicIp", "genericFile", "genericFile", "genericFile", "file"]
+    assert all(each.prior <= 0.1 for each in found if each.name.startswith("generic"))
 
 
 def test_incidents_that_a_rule_keeps_apart_are_not_merged() -> None:

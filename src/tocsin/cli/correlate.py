@@ -1,4 +1,4 @@
-"""`tocsin correlate`: what another tuning would have made of the alerts that are stored. Reads only."""
+"""`tocsin correlate`: what another tuning would have made of the alerts that are stored; on request it is made so."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ import typer
 
 from tocsin import ticks
 from tocsin.cli.screen import counted, moment, plain, say, show, show_json
-from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, settings_of
+from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, command_deed, settings_of, writing
 from tocsin.cli.tuning import newest_version, tuning_of_file
 from tocsin.comparing import Change, Comparison, Group, Kind, compare
 from tocsin.correlation.guards import Limits
 from tocsin.correlation.tuning import with_setting
+from tocsin.documents import stamp_of
 from tocsin.errors import InvalidInput
 from tocsin.history import History
+from tocsin.membership import By
 from tocsin.rehearsal import rehearse
-from tocsin.stores.sqlite.connection import DATABASE_NAME, open_reader
+from tocsin.retention import cutoff
+from tocsin.retuning import applicable, apply_step, steps_of
+from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, transaction
 from tocsin.stores.sqlite.registry import Registry
+from tocsin.stores.sqlite.writing import WriteStore
 
 _SPANS: Final = {"m": ticks.MINUTE, "h": ticks.HOUR, "d": ticks.DAY, "w": 7 * ticks.DAY}
 _SAID_EVERY: Final = 10_000
@@ -46,14 +51,24 @@ def correlate(
     lead: Annotated[
         str, typer.Option(metavar="SPAN", help="Alerts of so long before warm the memory; else all that are stored.")
     ] = "",
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Make the changes in the store; no server may be running on it.")
+    ] = False,
+    include_handled: Annotated[
+        bool, typer.Option("--include-handled", help="With --apply: also incidents that people worked on.")
+    ] = False,
     top: Annotated[int, typer.Option(min=0, max=10_000, help="Show at most so many changes, the largest first.")] = 20,
     tenant: TenantOption = DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Place stored alerts anew under another tuning and show which incidents would split, merge or change.
 
-    Nothing is written. Alerts come again in their order, after the earlier ones have warmed the memory; what people
-    decided and regrouped meanwhile is done again at its place. Without --set and --tuning, the tuning in force is
+    With --dry-run nothing is written. With --apply the changes are made: ids are kept where they can be, incidents
+    that lose their alerts point to where these went, and incidents that people worked on stay as they are. It applies
+    the tuning in force, so put a proposal in force first. Suppressions hold for later alerts only.
+
+    Alerts come again in their order, after the earlier ones have warmed the memory; what people decided and
+    regrouped meanwhile is done again at its place. Without --set and --tuning, the tuning in force is
     tried: it shows what would differ had it been in force from the beginning.
 
     \b
@@ -62,9 +77,12 @@ def correlate(
       tocsin correlate --dry-run --since 24h --set 'common-accounts+=svc-*'
       tocsin correlate --dry-run --set "never-join+=rule=Port scan*;by=address" --json
       tocsin correlate --dry-run --tuning proposal.json
+      tocsin correlate --apply --since 7d
     """
-    if not dry_run:
-        raise InvalidInput("give --dry-run: stored incidents are not placed anew; `tocsin tuning` sets what comes")
+    if dry_run == apply:
+        raise InvalidInput("give --dry-run to see what would change, or --apply to change it")
+    if apply and (settings or tuning_file is not None):
+        raise InvalidInput("--apply takes the tuning in force; set it first (tocsin tuning set, add or import)")
     now = ticks.now()
     begin, span = moment_since(since, now), _span(lead) if lead else None
     wanted = newest_version(context, tenant).tuning if tuning_file is None else tuning_of_file(tuning_file)
@@ -73,17 +91,49 @@ def correlate(
     configured = settings_of(context)
     connection = open_reader(configured.data_dir / DATABASE_NAME)
     started = time.monotonic()
+    lock = WriterLock(configured.data_dir) if apply else None
     try:
         history = History(connection, Registry(connection).get_tenant(tenant).tenant_id)
         limits = Limits(incident_alerts_max=configured.incident_alerts_max)
         found = compare(rehearse(history, wanted, limits, since=begin, lead=span, on_progress=_progress))
+        if apply:
+            _apply(context, tenant, found, include_handled=include_handled)
     finally:
         connection.close()
+        if lock is not None:
+            lock.release()
     if as_json:
         show_json({"since": ticks.format_ticks(begin), **msgspec.to_builtins(found)})
         return
     _tell(found, begin, top)
-    say(f"nothing was changed; it took {time.monotonic() - started:.1f} s")
+    say(f"{'' if apply else 'nothing was changed; '}it took {time.monotonic() - started:.1f} s")
+
+
+def _apply(context: typer.Context, tenant: str, found: Comparison, *, include_handled: bool) -> None:
+    """Make the changes step by step, each a transaction of its own. The writer's lock must be held."""
+    settings, version = settings_of(context), newest_version(context, tenant).version
+    wanted = applicable(found.changes, include_handled=include_handled)
+    done = 0
+    with writing(settings) as connection:
+        owner = Registry(connection).get_tenant(tenant)
+        store, actor = WriteStore(connection), command_deed(connection).actor
+        not_before = cutoff(ticks.now(), owner.retention_days or settings.retention_days)
+        for change in wanted:
+            if any(_is_past(store, owner.tenant_id, each, not_before) for each in change.before):
+                continue
+            for step in steps_of(change):
+                by = By(actor=actor, clock=ticks.now(), not_before=not_before)
+                with transaction(connection):
+                    apply_step(store, owner.tenant_id, step, version=version, by=by)
+                store.entities.committed()
+            done += 1
+    left = len(found.changes) - done
+    say(f"{counted(done, 'change')} made, {left} left as they are (worked on by people, suppressed, or past retention)")
+
+
+def _is_past(store: WriteStore, tenant_id: int, incident_id: int, not_before: int) -> bool:
+    live = store.live(tenant_id, incident_id)
+    return live is None or stamp_of(live.header.last_update_time) < not_before
 
 
 def moment_since(text: str, now: int) -> int:

@@ -1,0 +1,107 @@
+"""Applying a tuning to what is stored: complete, sound at every moment, and never against what people did."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+from soundness import assert_sound
+
+from house import Bench, HandClock, native, shared_url
+from tocsin.comparing import Comparison, compare
+from tocsin.correlation.guards import Limits
+from tocsin.correlation.tuning import NO_TUNING, Tuning, with_setting
+from tocsin.history import History
+from tocsin.membership import By
+from tocsin.rehearsal import rehearse
+from tocsin.retuning import applicable, apply_step, steps_of
+from tocsin.stores.sqlite.connection import open_reader
+from tocsin.triage import IncidentChanges, update_incident
+
+PROPOSALS = (
+    "common_accounts+=ann",
+    "never_join+=rule=One;by=account",
+    "never_join+=rule=One;with_rule=Two",
+    "merges_max=0",
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    return Bench(folder, HandClock())
+
+
+def compared(path: Path, tuning: Tuning) -> Comparison:
+    connection = open_reader(path)
+    try:
+        return compare(rehearse(History(connection, 1), tuning, Limits(), since=0, lead=None))
+    finally:
+        connection.close()
+
+
+def filled(bench: Bench, dice: random.Random) -> None:
+    for number in range(60):
+        bench.later(dice.choice((0, 1, 30, 300)))
+        names = dice.sample("abcdef", 2)
+        bench.ingest(
+            native(
+                number,
+                at=bench.clock(),
+                title=dice.choice(("One", "Two")),
+                entities=[
+                    *shared_url(names[0])[: dice.choice((0, 1))],
+                    *shared_url(names[1])[: dice.choice((0, 1))],
+                    {"entityType": "User", "accountName": dice.choice(("ann", "bob"))},
+                ],
+            )
+        )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_kill_after_any_step_leaves_a_sound_store_and_the_rest_can_be_done_later(bench: Bench, seed: int) -> None:
+    dice = random.Random(seed)
+    filled(bench, dice)
+    tuning = with_setting(NO_TUNING, PROPOSALS[seed % len(PROPOSALS)])
+    changes = applicable(compared(bench.path, tuning).changes, include_handled=False)
+    ids = set(bench.store.connection.execute("SELECT incident_id FROM incident").fetchall())
+    steps = [step for change in changes for step in steps_of(change)]
+    for count, step in enumerate(steps):
+        bench.later()
+        by = By(actor="operator:ann", clock=bench.clock(), not_before=0)
+        bench.committer.run(lambda store, step=step, by=by: apply_step(store, 1, step, version=1, by=by))  # type: ignore[misc]
+        left = bench.path.parent.parent / f"killed-{count}"
+        shutil.copytree(bench.path.parent, left)
+        connection = apsw.Connection(str(left / bench.path.name))
+        assert_sound(connection)
+        connection.close()
+    assert compared(bench.path, tuning).changes == ()
+    assert ids <= set(bench.store.connection.execute("SELECT incident_id FROM incident").fetchall())
+    assert steps
+    assert compared(bench.path, NO_TUNING).changes
+
+
+def test_what_people_worked_on_is_left_alone_unless_that_is_said(bench: Bench) -> None:
+    bench.ingest(*[native(n, entities=[{"entityType": "User", "accountName": "ann"}]) for n in (1, 2)])
+    tuning = with_setting(NO_TUNING, "common_accounts+=ann")
+    assert len(applicable(compared(bench.path, tuning).changes, include_handled=False)) == 1
+    bench.later()
+    bench.committer.run(
+        lambda store: update_incident(
+            store, 1, 1, IncidentChanges(comment="mine"), actor="ann", clock=bench.clock(), not_before=0
+        )
+    )
+    found = compared(bench.path, tuning).changes
+    assert applicable(found, include_handled=False) == []
+    assert len(applicable(found, include_handled=True)) == 1
+
+
+def test_suppressions_are_shown_and_never_applied_to_what_is_stored(bench: Bench) -> None:
+    bench.ingest(*[native(n, entities=[{"entityType": "User", "accountName": "ann"}]) for n in (1, 2, 3)])
+    found = compared(bench.path, with_setting(NO_TUNING, "suppress+=rule=Alert 2;until=2099-01-01;reason=known"))
+    assert (found.alerts_suppressed, len(found.changes)) == (1, 1)
+    assert applicable(found.changes, include_handled=True) == []
