@@ -20,13 +20,19 @@ All that a tenant can set of its correlation, in one place. Made from the code b
 
 `tocsin tuning` shows and changes it. Every version is kept with who, when and why; `tocsin tuning rollback` goes
 back. A running server takes a new version up within {FRESH // SECOND} seconds of the next alerts. It holds for
-alerts that come from then on: stored incidents stay as they are.
+alerts that come from then on: stored incidents stay as they are until that is asked for.
 
 `tocsin correlate --dry-run` says beforehand what a tuning would have made of stored alerts: which incidents would
 split, merge or exchange alerts, which ids would be kept, and why. It reads only. With the tuning that is in force
 it says that nothing would change, unless that tuning is newer than the alerts. A dry run takes 500,000 alerts at
 most; it holds them in memory. `--lead` shortens what warms the memory, and then small differences can be of the
 shorter memory alone.
+
+`tocsin correlate --apply` makes the changes that a dry run of the tuning in force shows. Each incident keeps its id
+where it keeps most of its alerts; one that loses all of them becomes a husk that points on. Incidents that people
+changed, commented or regrouped stay as they are unless `--include-handled` is given, and so does whatever a
+suppression is part of. Each step is a transaction with lines in the change log (`retuned`), so a run that was stopped
+is finished by running it again. No server may be running on the data folder meanwhile.
 
 Patterns know `*` and `?` and no case. A pattern is at most {PATTERN_MAX} characters long and may not fit
 everything. Lists of names hold at most {NAMES_MAX}, lists of rules {RULES_MAX}, each rule made of `field=value`
