@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from house import Bench, HandClock, native, shared_url
-from tocsin.access import Scope
+from tocsin.access import Grant, Scope
 from tocsin.config import Settings
+from tocsin.dialects import defender
 from tocsin.errors import Expired, NotFound, Redirected
 from tocsin.model import IncidentStatus
 from tocsin.odata import INCIDENT_OPTIONS, parse_options
@@ -363,3 +364,29 @@ def test_a_page_ends_early_where_it_would_be_too_large(world: World) -> None:
         sizes.append(len(page.incidents))
         onward = page.found.onward
     assert sizes == [1, 1, 1, 1]
+
+
+def test_what_is_shown_in_part_is_kept_for_nobody_and_what_is_kept_is_shown_whole(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, HandClock())
+    bench.ingest(
+        native(1, title="Plain", serviceSource="One", severity="Low", entities=shared_url("a")),
+        native(2, title="Secret", serviceSource="Two", severity="High", entities=shared_url("a")),
+    )
+    search = Search(bench.reader)
+    one, two = (
+        Scope(1, (Grant(workloads=frozenset({name}), device_groups=None, may_manage=False),)) for name in ("one", "two")
+    )
+
+    def seen(scope: Scope) -> tuple[str, str, list[str]]:
+        shown = msgspec.json.decode(search.one(scope, rendered, 1, not_before=0))
+        return shown["incidentName"], shown["severity"], [alert["title"] for alert in shown["alerts"]]
+
+    for _ in range(2):
+        assert seen(one) == ("Plain", "Low", ["Plain"])
+        assert seen(two) == ("Secret", "High", ["Secret"])
+        name, severity, titles = seen(bench.scope)
+        assert (name not in {"Plain", "Secret"}, severity, titles) == (True, "High", ["Plain", "Secret"])
+
+
+def rendered(row: IncidentRow, header: bytes, alerts: Sequence[bytes]) -> bytes:
+    return defender.incident_object(row.incident_id, "u", header, alerts)
