@@ -134,14 +134,15 @@ def measured(bench: Bench, repeats: int) -> dict[str, Any]:
         )
 
     result: dict[str, Any] = {"visible": {n: store.count_incidents(s) for n, s in scopes.items()}}
-    for kind, asked in {
+    asked_for: dict[str, Callable[[Scope], Callable[[], object]]] = {
         "page": lambda scope: page(scope, plain, 0),
         "rows": lambda scope: lambda: store.find_incidents(scope, top=PAGE + 1),
         "page_of_high": lambda scope: page(scope, high, 0),
         "page_after_50": lambda scope: page(scope, plain, 50),
         "count": lambda scope: lambda: store.count_incidents(scope),
         "alerts": lambda scope: lambda: alerts.find_alerts(scope, top=PAGE),
-    }.items():
+    }
+    for kind, asked in asked_for.items():
         taken = {name: _median(asked(scope), repeats) for name, scope in scopes.items()}
         result[kind] = {
             "all_ms": round(taken["all"] * 1000, 3),

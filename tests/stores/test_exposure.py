@@ -11,12 +11,14 @@ import pytest
 
 from house import Bench, HandClock, native, shared_url
 from tocsin.config import Settings
+from tocsin.errors import NotFound
 from tocsin.exposure import DeviceRule, decode_facts
 from tocsin.model import Alert, Device
 from tocsin.regroup import By, merge_incidents
 from tocsin.retention import Housekeeping
 from tocsin.stores.sqlite import connection as opening
 from tocsin.stores.sqlite.groups import Groups
+from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.ticks import DAY
 
 ALERT = Alert(
@@ -86,8 +88,12 @@ def test_a_device_is_in_the_group_that_its_newest_facts_belong_to(bench: Bench) 
 
 
 def test_a_rolled_back_delivery_leaves_nothing_remembered(bench: Bench) -> None:
-    with pytest.raises(ZeroDivisionError):
-        bench.committer.run(lambda store: store.exposures.write(1, "guid", [(1, ALERT)]) or 1 // 0)
+    def work(store: WriteStore) -> None:
+        store.exposures.write(1, "guid", [(1, ALERT)])
+        raise NotFound("something else went wrong")
+
+    with pytest.raises(NotFound):
+        bench.committer.run(work)
     bench.ingest(native(1, devices=[device("pc1")]))
     assert about(bench.store.connection)[0][1:] == (about(bench.store.connection)[0][1], "test")
     assert about(bench.store.connection)[0][1] is not None
