@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,7 +19,7 @@ from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, command_deed, 
 from tocsin.cli.tuning import newest_version, tuning_of_file
 from tocsin.comparing import Change, Comparison, Group, Kind, compare
 from tocsin.correlation.guards import Limits
-from tocsin.correlation.tuning import with_setting
+from tocsin.correlation.tuning import Tuning, with_setting
 from tocsin.documents import stamp_of
 from tocsin.errors import InvalidInput
 from tocsin.history import History
@@ -83,30 +85,42 @@ def correlate(
         raise InvalidInput("give --dry-run to see what would change, or --apply to change it")
     if apply and (settings or tuning_file is not None):
         raise InvalidInput("--apply takes the tuning in force; set it first (tocsin tuning set, add or import)")
-    now = ticks.now()
-    begin, span = moment_since(since, now), _span(lead) if lead else None
+    begin, span = moment_since(since, ticks.now()), _span(lead) if lead else None
     wanted = newest_version(context, tenant).tuning if tuning_file is None else tuning_of_file(tuning_file)
     for each in settings or ():
         wanted = with_setting(wanted, each)
-    configured = settings_of(context)
-    connection = open_reader(configured.data_dir / DATABASE_NAME)
     started = time.monotonic()
-    lock = WriterLock(configured.data_dir) if apply else None
-    try:
-        history = History(connection, Registry(connection).get_tenant(tenant).tenant_id)
-        limits = Limits(incident_alerts_max=configured.incident_alerts_max)
-        found = compare(rehearse(history, wanted, limits, since=begin, lead=span, on_progress=_progress))
+    with _locked(context) if apply else nullcontext():
+        found = _compared(context, tenant, wanted, begin=begin, lead=span)
         if apply:
             _apply(context, tenant, found, include_handled=include_handled)
-    finally:
-        connection.close()
-        if lock is not None:
-            lock.release()
     if as_json:
         show_json({"since": ticks.format_ticks(begin), **msgspec.to_builtins(found)})
         return
     _tell(found, begin, top)
     say(f"{'' if apply else 'nothing was changed; '}it took {time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def _locked(context: typer.Context) -> Iterator[None]:
+    """Hold the writer's lock of the data folder. Raises StoreError where a server has it."""
+    lock = WriterLock(settings_of(context).data_dir)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _compared(context: typer.Context, tenant: str, wanted: Tuning, *, begin: int, lead: int | None) -> Comparison:
+    """What this tuning would make of what is stored."""
+    settings = settings_of(context)
+    connection = open_reader(settings.data_dir / DATABASE_NAME)
+    try:
+        history = History(connection, Registry(connection).get_tenant(tenant).tenant_id)
+        limits = Limits(incident_alerts_max=settings.incident_alerts_max)
+        return compare(rehearse(history, wanted, limits, since=begin, lead=lead, on_progress=_progress))
+    finally:
+        connection.close()
 
 
 def _apply(context: typer.Context, tenant: str, found: Comparison, *, include_handled: bool) -> None:
