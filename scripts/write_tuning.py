@@ -24,7 +24,7 @@ alerts that come from then on: stored incidents stay as they are until that is a
 
 `tocsin correlate --dry-run` says beforehand what a tuning would have made of stored alerts: which incidents would
 split, merge or exchange alerts, which ids would be kept, and why. It reads only. With the tuning that is in force
-it says that nothing would change, unless that tuning is newer than the alerts. A dry run takes 500,000 alerts at
+it says that nothing would change, unless that tuning is newer than the alerts. A dry run takes 250,000 alerts at
 most; it holds them in memory. `--lead` shortens what warms the memory, and then small differences can be of the
 shorter memory alone.
 

@@ -107,7 +107,7 @@ def _someone(bench: Bench, dice: random.Random, alerts: int, ids: list[int]) -> 
             store, 1, dice.choices(range(1, alerts + 1), k=2), dice.choice([None, *ids]), by=who, limits=Limits()
         ),
         *[
-            lambda store, change=change: update_incident(  # type: ignore[misc]
+            lambda store, change=change: update_incident(
                 store, 1, dice.choice(ids), change, actor="desk", clock=bench.clock(), not_before=0
             )
             for change in changes

@@ -25,7 +25,7 @@ from tocsin.errors import InvalidInput
 from tocsin.history import UNDECIDED, Decisions, History, LogLine, StoredAlert, agreed, decided, taken_back
 from tocsin.model import Alert, IncidentStatus
 
-ALERTS_MAX: Final = 500_000
+ALERTS_MAX: Final = 250_000
 """Alerts of one dry run, those that only warm the memory included: some gigabyte of memory."""
 CHUNK: Final = 2_000
 RETUNED: Final = "retuned"
