@@ -62,7 +62,7 @@ def windowed(window: int) -> Rules:
         for number, alert in enumerate(alerts, 1):
             parents[number] = 0
             for evidence in evidence_keys(alert):
-                if evidence.kind.name in ("rule", "moment", "repeat"):
+                if evidence.kind.name in ("rule", "moment", "repeat", "sequel"):
                     continue
                 seen_at, earlier = last.get(evidence.key, (0, 0))
                 last[evidence.key] = (alert.first_activity, number)

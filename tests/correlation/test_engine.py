@@ -90,15 +90,23 @@ def test_names_of_one_thing_count_once() -> None:
     assert [each.kind for each in second.link.evidence if each.kind == "user"] == ["user"]
 
 
-def test_a_quiet_device_joins_over_a_gap_that_splits_a_busy_one() -> None:
-    quiet, busy = Tenant(), Tenant()
-    for tenant, step in ((quiet, 1440), (busy, 60)):
-        for day in range(8):
-            tenant.take(alert(day * step, devices=("pc1",), title=f"rule {day}"))
-    last = {quiet: 7 * 1440, busy: 7 * 60}
-    (after_quiet,) = quiet.take(alert(last[quiet] + 9, devices=("pc1",)))
-    (after_busy,) = busy.take(alert(last[busy] + 9, devices=("pc1",)))
-    assert (after_quiet.opened, after_busy.opened) == (False, True)
+@pytest.mark.parametrize(("others", "opened"), [(0, False), (240, True)])
+def test_a_gap_that_is_nothing_in_a_quiet_tenant_splits_in_a_busy_one(others: int, opened: bool) -> None:
+    tenant = Tenant()
+    tenant.take(alert(0, devices=("pc1",), title="first"))
+    for number in range(others):
+        tenant.take(alert(number / 4, devices=(f"host{number}",), title=f"rule {number}"))
+    (second,) = tenant.take(alert(60, devices=("pc1",), title="second"))
+    assert second.opened is opened
+
+
+def test_a_flood_on_a_busy_host_stays_one_incident() -> None:
+    tenant = Tenant()
+    flood = []
+    for second in range(0, 900, 20):
+        flood.append(tenant.take(alert(second / 60, devices=("wall",), title="Scan"))[0])
+        tenant.take(*[alert((second + 1) / 60, devices=(f"pc{second}{n}",), title=f"Rule {n}") for n in range(8)])
+    assert len({tenant.incident_of(each) for each in flood}) == 1
 
 
 @pytest.mark.parametrize(("devices", "opened"), [(1, False), (12, True)])

@@ -13,7 +13,7 @@ from tocsin.model import Entity
 
 def traces(*entities: Entity, devices: tuple[str, ...] = ("pc1",)) -> list[Evidence]:
     """The evidence of the entities alone."""
-    skipped = ("rule", "moment", "device")
+    skipped = ("rule", "moment", "device", "sequel")
     return [each for each in evidence_keys(alert(devices=devices, entities=entities)) if each.kind.name not in skipped]
 
 

@@ -14,26 +14,32 @@ import msgspec
 
 from tocsin import ticks
 from tocsin.correlation.decay import (
+    ASSET_WEIGHT,
+    MOMENT_WEIGHT,
     TENANT_ASSETS_MIN,
     TENANT_RATE_FIRST,
     asset_reach,
     asset_weight,
     incident_rate,
+    moment_weight,
+    resumption,
     specificity,
     trace_weight,
 )
 from tocsin.correlation.evidence import Evidence, device_mark, evidence_keys
 from tocsin.correlation.facts import first_facts, husk_of, merged, with_alert
 from tocsin.correlation.guards import Limits, join_obstacle, merge_obstacle
-from tocsin.correlation.kinds import DEVICE, GENERIC_DEVICE, HOST_IP, MOMENT, RULE, Kind
+from tocsin.correlation.kinds import DEVICE, GENERIC_DEVICE, HOST_IP, MOMENT, RULE, USER, Kind
 from tocsin.correlation.memory import (
     FULL,
     POSTINGS_MAX,
+    SAMPLE_MAX,
     SPREAD_MAX,
     EntityMemory,
     IncidentFacts,
     Posting,
     View,
+    number_of,
 )
 from tocsin.correlation.tuned import Tuned, is_set_aside, set_aside
 from tocsin.model import Alert
@@ -129,12 +135,19 @@ class _Entity:
             if mark not in self.devices and self.devices is not FULL:
                 self.devices = _wider(self.devices, mark)
 
-    def rate(self, at: int, expected: float) -> float:
+    def sample(self, marks: list[int]) -> None:
+        """Keep the least marks ever seen, from which `number_of` tells how many there are."""
+        for mark in marks:
+            known = self.devices
+            if mark not in known and (len(known) < SAMPLE_MAX or mark < known[-1]):
+                self.devices = tuple(sorted((*known, mark))[:SAMPLE_MAX])
+
+    def rate(self, at: int, expected: float, weight: float) -> float:
         """Incidents per tick that come here anyway; `expected` of an entity like this one."""
         if not self.postings:
             return expected
         oldest, _ = min(self.postings.values())
-        return incident_rate(len(self.postings), abs(at - oldest), expected)
+        return incident_rate(len(self.postings), abs(at - oldest), expected, weight)
 
     def post(self, incident_id: int, at: int, alert_number: int) -> bool:
         """Note the sighting; True where the incident had no posting here."""
@@ -152,7 +165,10 @@ class _Entity:
 
 
 class Correlator:
-    """One tenant's correlation during one batch. Not shared between threads."""
+    """One tenant's correlation during one batch. Not shared between threads.
+
+    `routine` is how often per tick the rule of the alert that is placed next fires where it does (`watch` says so).
+    """
 
     def __init__(self, view: View, limits: Limits | None = None, tuned: Tuned | None = None) -> None:
         self._view, self._tuned = view, tuned
@@ -160,6 +176,7 @@ class Correlator:
         self._entities: dict[int, _Entity] = {}
         self._touched: set[int] = set()
         self._merge_count = 0
+        self.routine = 0.0
         self._incidents: dict[int, IncidentFacts | None] = {}
         self.incidents_changed: dict[int, IncidentFacts] = {}
 
@@ -261,14 +278,17 @@ class Correlator:
                 self._follow_redirects(entity)
             rate = 0.0
             if kind is MOMENT:
-                assets = max(TENANT_ASSETS_MIN, _size(entity.devices))
-                expected = entity.rate(at, TENANT_RATE_FIRST) / assets
-                rate = entity.rate(at, MOMENT_RATE_FIRST)
-            elif kind.typical_gap:
-                rate = entity.rate(at, expected)
+                assets = max(TENANT_ASSETS_MIN, number_of(entity.devices))
+                expected = entity.rate(at, TENANT_RATE_FIRST, ASSET_WEIGHT) / assets
+                rate = entity.rate(at, MOMENT_RATE_FIRST, MOMENT_WEIGHT)
+            elif kind.strangers:
+                rate = 1.0 / kind.strangers
+            elif kind.gap:
+                shape = ASSET_WEIGHT if kind.tempo else MOMENT_WEIGHT
+                rate = max(entity.rate(at, expected, shape), self.routine)
             base = _base(kind, entity, rule_factor)
             if base >= _FAINT:
-                _gather(by_incident, evidence, entity, at, base, rate=rate)
+                self._gather(by_incident, evidence, entity, at, base, rate=rate)
         ranked = []
         join_score = self._limits.join_score
         for incident_id, sightings in by_incident.items():
@@ -280,6 +300,41 @@ class Correlator:
         if len(ranked) > 1:
             ranked.sort(key=lambda candidate: (-candidate[0], candidate[1]))
         return ranked
+
+    def _gather(
+        self,
+        by_incident: dict[int, dict[int, _Sighting]],
+        evidence: Evidence,
+        seen: _Entity,
+        at: int,
+        base: float,
+        *,
+        rate: float,
+    ) -> None:
+        """Add this entity's sightings to the candidates, the best one per subject. `rate` is 0 for a mere trace."""
+        kind, subject = evidence.kind, evidence.subject
+        half_life, gap, reach = kind.half_life, kind.gap, float(kind.half_life * TRACE_REACH)
+        if rate and kind.tempo:
+            reach = min(reach, asset_reach(rate, _FAINT / base))
+        for incident_id, (seen_at, number) in seen.postings.items():
+            age = at - seen_at if at >= seen_at else seen_at - at
+            if age > reach:
+                continue
+            if not rate:
+                weight = base * trace_weight(half_life, age)
+            elif kind.tempo:
+                facts = self._facts(incident_id)
+                density = resumption(age, gap, facts.alert_count, facts.last_activity - facts.first_activity)
+                weight = base * asset_weight(density, half_life, age, rate)
+            else:
+                weight = base * moment_weight(gap, half_life, age, rate)
+            if weight < _FAINT:
+                continue
+            sightings = by_incident.get(incident_id)
+            if sightings is None:
+                by_incident[incident_id] = {subject: (weight, age, number, evidence)}
+            elif subject not in sightings or weight > sightings[subject][0]:
+                sightings[subject] = (weight, age, number, evidence)
 
     def _chosen(self, alert: Alert, ranked: list[_Candidate], kept_apart: list[str]) -> _Candidate | None:
         for candidate in ranked:
@@ -320,7 +375,10 @@ class Correlator:
         marks = _where(found)
         fresh = 0
         for evidence, entity in zip(found, known, strict=True):
-            entity.seen_on(marks)
+            if evidence.kind is MOMENT:
+                entity.sample(marks or [device_mark(each.key) for each in found if each.kind is USER])
+            else:
+                entity.seen_on(marks)
             if evidence.kind is RULE:
                 entity.last_seen = max(entity.last_seen, at)
             elif entity.post(incident_id, at, alert_number):
@@ -380,33 +438,9 @@ def _base(kind: Kind, entity: _Entity, rule_factor: float) -> float:
     if not kind.spreads:
         return kind.prior
     base = kind.prior * specificity(_size(entity.devices), DEVICES_FREE)
-    return base * (rule_factor if kind.typical_gap else specificity(_size(entity.incidents), INCIDENTS_FREE))
-
-
-def _gather(
-    by_incident: dict[int, dict[int, _Sighting]],
-    evidence: Evidence,
-    seen: _Entity,
-    at: int,
-    base: float,
-    *,
-    rate: float,
-) -> None:
-    """Add this entity's sightings to the candidates, the best one per subject."""
-    half_life, gap, subject = evidence.kind.half_life, evidence.kind.typical_gap, evidence.subject
-    reach = asset_reach(gap, rate, _FAINT / base) if gap else half_life * TRACE_REACH
-    for incident_id, (seen_at, number) in seen.postings.items():
-        age = at - seen_at if at >= seen_at else seen_at - at
-        if age > reach:
-            continue
-        weight = base * (asset_weight(gap, half_life, age, rate) if gap else trace_weight(half_life, age))
-        if weight < _FAINT:
-            continue
-        sightings = by_incident.get(incident_id)
-        if sightings is None:
-            by_incident[incident_id] = {subject: (weight, age, number, evidence)}
-        elif subject not in sightings or weight > sightings[subject][0]:
-            sightings[subject] = (weight, age, number, evidence)
+    if kind.gap and not kind.strangers:
+        return base * rule_factor
+    return base * specificity(_size(entity.incidents), INCIDENTS_FREE)
 
 
 def _where(found: tuple[Evidence, ...]) -> list[int]:

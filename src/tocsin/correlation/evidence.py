@@ -29,6 +29,7 @@ ENTITIES_READ_MAX: Final = 256
 DEVICES_READ_MAX: Final = 24
 REPEATS_MAX: Final = 2
 """The two ends of a connection: a scanner repeats itself, and so does what many do to one target."""
+SEQUEL_KEYS_MAX: Final = 8
 TEXT_MAX: Final = 120
 ADDRESS_LENGTH_MAX: Final = 64
 CACHED_LENGTH_MAX: Final = 120
@@ -39,6 +40,9 @@ MOMENT_SPAN_MAX: Final = ticks.MINUTE
 
 _VOLUME: Final = re.compile(r"^(?:\\\\\?\\)?(?:[a-z]:|\\device\\harddiskvolume\d+)")
 _WINDOWS: Final = re.compile(r"^(?:%systemroot%|%windir%|\\systemroot)")
+
+
+_HOST_ONLY: Final = frozenset({kinds.RULE, kinds.MOMENT, kinds.DEVICE, kinds.PRIVATE_IP})
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +71,7 @@ def evidence_keys(alert: Alert) -> tuple[Evidence, ...]:
             break
         for read in _READERS.get(entity.entity_type.lower(), _ANY):
             read(collector, entity)
+    collector.sequel()
     return tuple(collector.found.values())[:KEYS_MAX]
 
 
@@ -98,6 +103,7 @@ class _Collector:
         self.devices = alert.devices[:DEVICES_READ_MAX]
         self.host = ""
         self.repeats = 0
+        self.title = alert.title
         self.rule = f"{alert.service_source}\0{alert.detector_id or alert.title}"
         self.add(kinds.RULE, self.rule, text=alert.title)
 
@@ -109,6 +115,13 @@ class _Collector:
             self.subject = evidence.key
         if evidence.key not in self.found:
             self.found[evidence.key] = evidence
+
+    def sequel(self) -> None:
+        """Take the whole alert as one thing, where it names nothing but hosts."""
+        found = self.found.values()
+        if self.host and len(found) <= SEQUEL_KEYS_MAX and all(each.kind in _HOST_ONLY for each in found):
+            hosts = sorted([each.key for each in found if each.kind is kinds.DEVICE])
+            self.add(kinds.SEQUEL, f"{self.rule}\0{hosts}", text=self.title)
 
     def device(self, name: str) -> None:
         """Take a device by its label, since some sensors give `pc1` and others `pc1.corp.example`."""

@@ -7,7 +7,7 @@ that has faded may be forgotten, so the state is bounded by what still happens. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from math import exp2, log2
 from typing import Final
@@ -20,6 +20,7 @@ from tocsin.correlation.evidence import key_of
 HALF_LIFE_HOURS: Final = 7 * 24
 FADED: Final = 1 / 16
 """Below this many hours a habit counts as never seen: four weeks after a single sighting."""
+ROUTINE_HOURS_MIN: Final = 24.0
 TENANT_KEY: Final = key_of("habit", "tenant")
 
 
@@ -35,13 +36,14 @@ class Surprise(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `share` is bits by the most they could be here: 1 is "never seen", 0 "every hour", and 1 in a tenant that nothing
     is known of, where nothing can be called usual. `known_hours` is how long the tenant has been watched, `anywhere`
-    the share of the rule alone, wherever it fires.
+    the share of the rule alone, wherever it fires, `here` the hours in which it fired on the asset before.
     """
 
     bits: float
     share: float
     known_hours: float
     anywhere: float = 1.0
+    here: float = 0.0
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +77,15 @@ def rule_key(rule: int) -> int:
     return key_of("habit", f"{rule}")
 
 
+def routine_rate(surprises: Iterable[Surprise]) -> float:
+    """How often per tick the rule fires on these assets anyway, by the one that is least used to it.
+
+    Once is no routine, and in a young tenant the first day counts whole: a story may repeat itself for hours.
+    """
+    rates = [(each.here - 1.0) / max(each.known_hours, ROUTINE_HOURS_MIN) for each in surprises]
+    return max(0.0, min(rates, default=0.0)) / ticks.HOUR
+
+
 def observe(find: Callable[[int], Habit | None], rule: int, assets: Sequence[int], at: int) -> Observation:
     """Judge a rule on these assets at `at` (ticks) by the habits that `find` knows, then count the hour.
 
@@ -89,11 +100,12 @@ def observe(find: Callable[[int], Habit | None], rule: int, assets: Sequence[int
     elsewhere = round(max(0.0, 1.0 - usual / most), 3) if most else 1.0
     surprises = {}
     for asset in assets:
-        bits = most - (log2(_count(find, changed, pair_key(rule, asset), hour) + 1.0) + usual) / 2
+        here = _count(find, changed, pair_key(rule, asset), hour)
+        bits = most - (log2(here + 1.0) + usual) / 2
         if bits > 0.0:
-            surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3), watched, elsewhere)
+            surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3), watched, elsewhere, here)
         else:
-            surprises[asset] = Surprise(0.0, 0.0 if most else 1.0, watched, elsewhere)
+            surprises[asset] = Surprise(0.0, 0.0 if most else 1.0, watched, elsewhere, here)
     return Observation(surprises, changed)
 
 

@@ -15,12 +15,20 @@ from tocsin.model import Classification, Determination, IncidentStatus
 
 POSTINGS_MAX: Final = 8
 SPREAD_MAX: Final = 64
+SAMPLE_MAX: Final = 63
+MARKS: Final = 1 << 32
+"""Marks are evenly spread numbers below this."""
 FACTS_MAX: Final = 50
 TITLES_MAX: Final = 5
 APART_MAX: Final = 500
 
 FULL: Final[tuple[int, ...]] = (-1,)
 """A spread that reached `SPREAD_MAX`: its marks are forgotten, only "many" is known."""
+
+
+def number_of(sample: tuple[int, ...]) -> float:
+    """About how many marks there are, of which `sample` is the `SAMPLE_MAX` least: right within an eighth."""
+    return float(len(sample)) if len(sample) < SAMPLE_MAX else (SAMPLE_MAX - 1) * MARKS / (sample[-1] + 1)
 
 
 class Posting(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -35,8 +43,9 @@ class EntityMemory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one entity of one tenant; one stored row per (tenant, key).
 
     `postings` are in rising order of (at, incident). `devices` and `incidents` are spreads: sorted distinct
-    marks, or FULL. `last_seen` is the latest event time in ticks, for retention. `level` (thousandths) as of
-    `level_at` is a decaying number that `watch` keeps under keys of its own: hours of a habit, or bits of unrest.
+    marks, or FULL; of the tenant itself, `devices` is a sample of its assets (`number_of`). `last_seen` is the latest
+    event time in ticks, for retention. `level` (thousandths) as of `level_at` is a decaying number that `watch` keeps
+    under keys of its own: hours of a habit, or bits of unrest.
     """
 
     postings: tuple[Posting, ...] = ()

@@ -35,7 +35,7 @@ from tocsin.ticks import parse_ticks
 _ADDRESSES: Final = (kinds.PUBLIC_IP, kinds.PRIVATE_IP, kinds.HOST_IP)
 _FILES: Final = (kinds.FILE, kinds.PATH)
 _DROPPED_BY: Final[dict[str, tuple[Kind, ...]]] = {
-    "device": (kinds.DEVICE, kinds.GENERIC_DEVICE),
+    "device": (kinds.DEVICE, kinds.GENERIC_DEVICE, kinds.SEQUEL),
     "account": (kinds.USER, kinds.GENERIC_USER),
     "address": (*_ADDRESSES, kinds.GENERIC_IP),
     "file": (*_FILES, kinds.GENERIC_FILE),
@@ -43,7 +43,7 @@ _DROPPED_BY: Final[dict[str, tuple[Kind, ...]]] = {
     "url": (kinds.URL,),
     "domain": (kinds.DOMAIN,),
     "mail": (kinds.MAIL, kinds.SENDER, kinds.SUBJECT, kinds.CLUSTER),
-    "repeat": (kinds.REPEAT,),
+    "repeat": (kinds.REPEAT, kinds.SEQUEL),
     "moment": (kinds.MOMENT,),
 }
 _SAME_KINDS: Final[dict[str, tuple[Kind, ...]]] = {

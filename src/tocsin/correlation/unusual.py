@@ -16,7 +16,7 @@ import msgspec
 from tocsin import ticks
 from tocsin.correlation.evidence import Evidence, key_of
 from tocsin.correlation.habit import Surprise
-from tocsin.correlation.kinds import DEVICE, HOST_IP, MOMENT, ODD, PRIVATE_IP, RULE, STRANGE
+from tocsin.correlation.kinds import DEVICE, HOST_IP, MOMENT, ODD, PRIVATE_IP, RULE, SEQUEL, STRANGE
 
 WATCHED_HOURS_MIN: Final = 24
 STRANGE_SHARE: Final = 0.6
@@ -24,7 +24,7 @@ ODD_SHARE: Final = 0.3
 ANYWHERE_SHARE: Final = 0.4
 UNREST_HALF_LIFE: Final = 10 * ticks.MINUTE
 
-_HOSTS_ONLY: Final = (RULE, MOMENT, DEVICE, HOST_IP, PRIVATE_IP)
+_HOSTS_ONLY: Final = (RULE, MOMENT, DEVICE, HOST_IP, PRIVATE_IP, SEQUEL)
 _KEY: Final = key_of("unusual", "tenant")
 
 

@@ -14,7 +14,7 @@ import msgspec
 from tocsin import ticks
 from tocsin.correlation.engine import Correlator, Placement
 from tocsin.correlation.evidence import Evidence, key_of
-from tocsin.correlation.habit import TENANT_KEY, Habit, Surprise, observe, pair_key, rule_key
+from tocsin.correlation.habit import TENANT_KEY, Habit, Surprise, observe, pair_key, routine_rate, rule_key
 from tocsin.correlation.memory import EntityMemory, View
 from tocsin.correlation.signals import assets_of, with_alert
 from tocsin.correlation.unusual import Unrest, unusual_evidence
@@ -48,6 +48,7 @@ class Watch:
         self._changed |= observation.habits
         self._habits |= observation.habits
         self._surprises = observation.surprises
+        self._correlator.routine = routine_rate(observation.surprises.values())
         unusual = unusual_evidence(evidence, observation.surprises.values()) if self._moments else None
         return evidence if unusual is None else (*evidence, unusual)
 
