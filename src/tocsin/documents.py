@@ -8,6 +8,7 @@ The header leaves out `incidentId` and `incidentUri` (they come from the row and
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import cast
 
 import msgspec
@@ -101,6 +102,7 @@ def alert_id(prefix: str, alert_number: int) -> str:
     return f"{prefix}{alert_number}"
 
 
+@lru_cache(maxsize=16_384)
 def device_id(tenant_guid: str, dns_name: str) -> str:
     """A stable 40-hex-digit id for a device that came without one: the same name in a tenant is the same device."""
     return hashlib.sha1(f"{tenant_guid}/{dns_name.lower()}".encode(), usedforsecurity=False).hexdigest()
@@ -111,14 +113,15 @@ def encode_alert(
 ) -> tuple[bytes, bytes]:
     """Make the stored document and its rest. `stamp` is the ticks of the change that the alert comes with."""
     created = alert.creation_time or stamp
+    stamp_text, created_text = format_ticks(stamp), format_ticks(created)
     document = AlertDocument(
         alert_id=public_id,
         provider_alert_id=alert.provider_alert_id,
         incident_id=incident_id,
         service_source=alert.service_source,
-        creation_time=format_ticks(created),
-        last_updated_time=format_ticks(stamp),
-        resolved_time=format_ticks(stamp) if alert.status is AlertStatus.RESOLVED else None,
+        creation_time=created_text,
+        last_updated_time=stamp_text,
+        resolved_time=stamp_text if alert.status is AlertStatus.RESOLVED else None,
         first_activity=format_ticks(alert.first_activity),
         last_activity=format_ticks(alert.last_activity),
         title=alert.title,
@@ -155,12 +158,14 @@ def _shown_device(device: Device, tenant_guid: str, created: int) -> Device:
 
 
 def _shown_entity(entity: Entity) -> Entity:
-    times = (entity.evidence_creation_time, entity.process_creation_time, entity.parent_process_creation_time)
-    if times == (None, None, None):
-        return entity
-    names = ("evidence_creation_time", "process_creation_time", "parent_process_creation_time")
-    texts = {name: format_ticks(value) for name, value in zip(names, times, strict=True) if value is not None}
-    return msgspec.structs.replace(entity, **texts)
+    texts = {}
+    if entity.evidence_creation_time is not None:
+        texts["evidence_creation_time"] = format_ticks(entity.evidence_creation_time)
+    if entity.process_creation_time is not None:
+        texts["process_creation_time"] = format_ticks(entity.process_creation_time)
+    if entity.parent_process_creation_time is not None:
+        texts["parent_process_creation_time"] = format_ticks(entity.parent_process_creation_time)
+    return msgspec.structs.replace(entity, **texts) if texts else entity
 
 
 def move_alert(document: bytes, incident_id: int, stamp: int) -> bytes:

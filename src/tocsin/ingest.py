@@ -147,7 +147,7 @@ class _Batch:
 
     def __init__(self, store: WriteStore, counters: Counters, clock: int, limits: Limits, not_before: int) -> None:
         self._store, self._counters, self._clock = store, counters, clock
-        self._tenant_id = counters.tenant_id
+        self._tenant_id, self._known_until = counters.tenant_id, counters.last_incident
         view = _StoredView(store, counters.tenant_id, not_before)
         self._tuned = store.tunings.get(counters.tenant_id, clock)
         self._correlator = Correlator(view, limits, self._tuned)
@@ -254,7 +254,7 @@ class _Batch:
             return
         store, tenant_id = self._store, self._tenant_id
         facts = self._correlator.incidents_changed
-        before = {incident_id: store.live(tenant_id, incident_id) for incident_id in facts}
+        before = {each: store.live(tenant_id, each) if each <= self._known_until else None for each in facts}
         for incident_id in sorted(facts):
             self._changes[incident_id] = self._counters.next_change(self._clock)
         taken = self._taken()

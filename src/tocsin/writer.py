@@ -7,6 +7,8 @@ nobody knows what is on the disk until the file is opened anew.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -36,15 +38,55 @@ T = TypeVar("T")
 Clock = Callable[[], int]
 
 
+class _Awaited:
+    """What a coroutine waits for, settled by the writer and told in its own loop: all of a group in one call."""
+
+    __slots__ = ("_failure", "_result", "_settled", "loop", "waiter")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.waiter: asyncio.Future[object] = self.loop.create_future()
+        self._result: object = None
+        self._failure: BaseException | None = None
+        self._settled = False
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Whether someone still waits; from here on it is written."""
+        return not self.waiter.cancelled()
+
+    def done(self) -> bool:
+        return self._settled or self.waiter.cancelled()
+
+    def set_result(self, result: object) -> None:
+        self._result, self._settled = result, True
+
+    def set_exception(self, failure: BaseException) -> None:
+        self._failure, self._settled = failure, True
+
+    def tell(self) -> None:
+        """In the loop: hand over what is settled."""
+        if self.waiter.done() or not self._settled:
+            return
+        if self._failure is None:
+            self.waiter.set_result(self._result)
+        else:
+            self.waiter.set_exception(self._failure)
+
+
 class _Job:
     """Something to write: a delivery, or a function of the store; and whom to tell."""
 
     __slots__ = ("delivery", "future", "weight", "work")
 
-    def __init__(self, delivery: Delivery | None, work: Callable[[WriteStore], object] | None) -> None:
+    def __init__(
+        self,
+        delivery: Delivery | None,
+        work: Callable[[WriteStore], object] | None,
+        future: Future[object] | _Awaited,
+    ) -> None:
         self.delivery, self.work = delivery, work
         self.weight = 0 if delivery is None else len(delivery.lines)
-        self.future: Future[object] = Future()
+        self.future = future
 
 
 class Committer:
@@ -150,13 +192,24 @@ class Writer:
 
     def submit(self, delivery: Delivery) -> Future[object]:
         """Queue a delivery; the future gives its list of LineResult. Raises Unavailable when too much waits."""
-        job = _Job(delivery, None)
+        future: Future[object] = Future()
+        self._enter(_Job(delivery, None, future))
+        return future
+
+    async def commit(self, delivery: Delivery) -> list[LineResult]:
+        """Queue a delivery and wait for its commit. Raises Unavailable, and what the write raised."""
+        awaited = _Awaited()
+        self._enter(_Job(delivery, None, awaited))
+        results = await awaited.waiter
+        assert isinstance(results, list)
+        return results
+
+    def _enter(self, job: _Job) -> None:
         with self._counting:
             if self._waiting + job.weight > self._waiting_max and self._waiting:
                 raise Unavailable("more alerts are waiting than the writer can take; ask again", 2)
-            future = self._put(job)
+            self._put(job)
             self._waiting += job.weight
-        return future
 
     def perform(self, work: Callable[[WriteStore], T]) -> Future[T]:
         """Queue a function of the store, committed in its own transaction; the future gives what it returns. In a
@@ -164,15 +217,16 @@ class Writer:
 
         Raises Unavailable when the writer is stopping.
         """
+        future: Future[T] = Future()
         with self._counting:
-            return self._put(_Job(None, witnessed(work)))  # type: ignore[return-value]
+            self._put(_Job(None, witnessed(work), future))  # type: ignore[arg-type]
+        return future
 
-    def _put(self, job: _Job) -> Future[object]:
+    def _put(self, job: _Job) -> None:
         """Queue a job, under the lock: behind the mark of the end it would wait for ever."""
         if self._stopping:
             raise Unavailable("the service is stopping", 5)
         self._jobs.put(job)
-        return job.future
 
     def stop(self) -> None:
         """Refuse new deliveries, finish those that wait, and end the thread."""
@@ -187,6 +241,7 @@ class Writer:
             group, ended = self._next_group()
             try:
                 self._commit([job for job in group if job.future.set_running_or_notify_cancel()])
+                _tell(group)
                 self._committer.tidy()
             except Exception as error:  # a defect here must stop the service, not leave senders waiting
                 log.critical("writer_failed", exc_info=error)
@@ -194,6 +249,7 @@ class Writer:
                 for job in group:
                     if not job.future.done():
                         job.future.set_exception(Unavailable("the service stops after a failure of its writer", 30))
+                _tell(group)
             with self._counting:
                 self._waiting -= sum(job.weight for job in group)
             if self._committer.broken is not None:
@@ -247,3 +303,19 @@ class Writer:
         if not isinstance(error, TocsinError):
             log.error("write_failed", exc_info=error)
         job.future.set_exception(error)
+
+
+def _tell(group: list[_Job]) -> None:
+    """Wake those who wait in event loops, each loop once: a call for every one costs a turn at the interpreter each."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Awaited]] = {}
+    for job in group:
+        if isinstance(job.future, _Awaited):
+            by_loop.setdefault(job.future.loop, []).append(job.future)
+    for loop, awaited in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits in it any more
+            loop.call_soon_threadsafe(_tell_all, awaited)
+
+
+def _tell_all(awaited: list[_Awaited]) -> None:
+    for each in awaited:
+        each.tell()

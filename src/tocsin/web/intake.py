@@ -8,10 +8,11 @@ from collections import Counter
 from typing import Final
 
 import msgspec
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
 
 from tocsin.access import Permission, Principal, Scope
 from tocsin.errors import InvalidInput, NotFound
@@ -21,9 +22,10 @@ from tocsin.service import Service
 from tocsin.stores.sqlite.reading import RefusedInput
 from tocsin.ticks import format_ticks
 from tocsin.web import items
-from tocsin.web.answers import answering
+from tocsin.web.answers import Handler, answering
 from tocsin.web.api import caller
 from tocsin.web.bodies import Room, read_body
+from tocsin.web.tallies import Tallies
 
 INLINE_BYTES_MAX: Final = 256 * 1024
 BODIES_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -35,7 +37,16 @@ REFUSED_PAGE_BYTES: Final = 16 * 1024 * 1024
 _REFUSED_STEP: Final = 8
 _JSON: Final = {"content-type": "application/json; charset=utf-8"}
 
-log = structlog.get_logger()
+
+class _Bare:
+    """A handler that answers every failure itself, without the layers that Starlette puts around a function."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        response = await self._handler(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 class Receipt(msgspec.Struct, frozen=True, rename="camel"):
@@ -70,7 +81,7 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def intake_routes(service: Service) -> list[Route]:
     """Routes under `/ingest`. All need the ingest permission, from a key or a token."""
 
-    room, large = Room(BODIES_BYTES_MAX), asyncio.Semaphore(LARGE_AT_ONCE)
+    room, large, tallies = Room(BODIES_BYTES_MAX), asyncio.Semaphore(LARGE_AT_ONCE), Tallies()
 
     @answering
     async def ingest(request: Request) -> Response:
@@ -79,7 +90,7 @@ def intake_routes(service: Service) -> list[Route]:
         sender = _sender(request.path_params["sender"])
         with room.hold() as take:
             body = await read_body(request, service.settings.body_bytes_max, take)
-            return _receipt([await deliver(sender, principal.tenant_id, body)], sender.name, began)
+            return _receipt([await deliver(sender, principal.tenant_id, body)], sender.name, began, tallies)
 
     async def deliver(sender: Sender, tenant_id: int, body: bytes) -> list[LineResult]:
         alerts_max = service.settings.request_alerts_max
@@ -113,13 +124,13 @@ def intake_routes(service: Service) -> list[Route]:
             for delivery in await asyncio.to_thread(_retries, principal.tenant_id, mine, instead):
                 results.append(await _commit(service, delivery))
             above, left = found[-1].refused_id, left - len(found)
-        return _receipt(results, "retry" if instead is None else instead.name, began)
+        return _receipt(results, "retry" if instead is None else instead.name, began, tallies)
 
     items.register()
     return [
+        Route("/ingest/{sender:item}", _Bare(ingest), methods=["POST"]),
         Route("/ingest/refused", list_refused, methods=["GET"]),
         Route("/ingest/refused/retry", retry_refused, methods=["POST"]),
-        Route("/ingest/{sender:item}", ingest, methods=["POST"]),
     ]
 
 
@@ -157,23 +168,17 @@ def _retries(tenant_id: int, found: list[RefusedInput], instead: Sender | None) 
 
 
 async def _commit(service: Service, delivery: Delivery) -> list[LineResult]:
-    results = await asyncio.wrap_future(service.writer.submit(delivery))
-    assert isinstance(results, list)
-    return results
+    return await service.writer.commit(delivery)
 
 
-def _receipt(results: list[list[LineResult]], sender: str, began: float) -> Response:
+def _receipt(results: list[list[LineResult]], sender: str, began: float, tallies: Tallies) -> Response:
     lines = [line for each in results for line in each]
     counts = Counter(line.result for line in lines)
     receipt = Receipt(
         counts[Result.CREATED], counts[Result.DUPLICATE], counts[Result.REFUSED], counts[Result.SKIPPED], lines
     )
-    log.info(
-        "ingested",
-        sender=sender,
-        **{result.value: counts[result] for result in Result},
-        ms=round((time.perf_counter() - began) * 1000),
-    )
+    told = {result.value: counts[result] for result in Result}
+    tallies.add(sender, told, round((time.perf_counter() - began) * 1000))
     # Refused input is kept, yet a request of nothing else is a mistake that its sender should hear about.
     only_refused = counts[Result.REFUSED] and counts[Result.REFUSED] == len(lines)
     return Response(msgspec.json.encode(receipt), status_code=422 if only_refused else 200, headers=_JSON)

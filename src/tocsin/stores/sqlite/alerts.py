@@ -63,18 +63,25 @@ class AlertVersion(msgspec.Struct, frozen=True):
 def search_row(tenant_id: int, change: int, alert_number: int, document: bytes) -> tuple[int | str | None, ...]:
     """The values of `INSERT_SEARCH` for a version, read from its document, so that the two never disagree."""
     found = _searched_decoder.decode(document)
+    codes = _codes(found.status, found.severity, found.classification, found.determination, found.service_source)
+    last_update, created = _ticks(found.last_updated_time), _ticks(found.creation_time)
+    return tenant_id, change, alert_number, last_update, created, *codes, found.assigned_to
+
+
+@lru_cache(maxsize=4096)
+def _codes(
+    status: AlertStatus,
+    severity: Severity,
+    classification: Classification | None,
+    determination: Determination | None,
+    service_source: str,
+) -> tuple[int, int, int, int, int]:
     return (
-        tenant_id,
-        change,
-        alert_number,
-        _ticks(found.last_updated_time),
-        _ticks(found.creation_time),
-        encode_enum(found.status),
-        encode_enum(found.severity),
-        encode_enum(found.classification or Classification.UNKNOWN),
-        encode_enum(found.determination or Determination.NOT_AVAILABLE),
-        encode_enum(service_source_of(found.service_source)),
-        found.assigned_to,
+        encode_enum(status),
+        encode_enum(severity),
+        encode_enum(classification or Classification.UNKNOWN),
+        encode_enum(determination or Determination.NOT_AVAILABLE),
+        encode_enum(service_source_of(service_source)),
     )
 
 
@@ -83,6 +90,7 @@ def _second(text: str) -> int:
     return parse_ticks(text)
 
 
+@lru_cache(maxsize=4096)
 def _ticks(text: str) -> int:
     """Ticks of a time as documents have it, with seven digits. On ingest's hot path, where seconds repeat."""
     return _second(text[:19]) + int(text[20:27])

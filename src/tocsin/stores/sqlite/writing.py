@@ -260,6 +260,8 @@ class WriteStore:
 
     def write_alerts(self, tenant_id: int, alerts: Sequence[NewAlert]) -> None:
         """Write new alerts, or new versions of moved ones (supersede the old with `move_out` first)."""
+        if not alerts:
+            return
         documents, rows = [], []
         for alert in alerts:
             document_id = next(self._alert_document_ids)
