@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -98,6 +100,34 @@ def test_a_gap_that_is_nothing_in_a_quiet_tenant_splits_in_a_busy_one(others: in
         tenant.take(alert(number / 4, devices=(f"host{number}",), title=f"rule {number}"))
     (second,) = tenant.take(alert(60, devices=("pc1",), title="second"))
     assert second.opened is opened
+
+
+def test_repeats_within_a_minute_count_and_teach_nothing() -> None:
+    once, often = Tenant(), Tenant()
+    once.take(alert(0, devices=("pc1",)))
+    placed = often.take(*[alert(second / 60, devices=("pc1",)) for second in range(50)])
+    assert [each.incident_id for each in placed] == [1] * 50
+    assert often.view.incidents[1].alert_count == 50
+    assert often.view.entities == once.view.entities
+    link = placed[-1].link
+    assert link is not None
+    assert (link.earlier_alert_number, [each.kind for each in link.evidence]) == (1, ["sequel"])
+
+
+def test_a_fold_ends_a_minute_after_its_first_alert() -> None:
+    tenant = Tenant()
+    placed = tenant.take(*[alert(second / 60, devices=("pc1",)) for second in (0, 59, 60, 61)])
+    links = [each.link.earlier_alert_number for each in placed if each.link is not None]
+    assert links == [1, 1, 3]
+
+
+@pytest.mark.parametrize("facts", [{"status": IncidentStatus.RESOLVED}, {"alert_count": 5_000}])
+def test_no_repeat_is_folded_into_an_incident_that_takes_no_alert(facts: dict[str, Any]) -> None:
+    tenant = Tenant()
+    (first,) = tenant.take(alert(0, devices=("pc1",)))
+    tenant.put(msgspec.structs.replace(tenant.view.incidents[first.incident_id], **facts))
+    (second,) = tenant.take(alert(0.1, devices=("pc1",)))
+    assert second.opened
 
 
 def test_a_flood_on_a_busy_host_stays_one_incident() -> None:

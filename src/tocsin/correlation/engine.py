@@ -28,8 +28,9 @@ from tocsin.correlation.decay import (
 )
 from tocsin.correlation.evidence import Evidence, device_mark, evidence_keys
 from tocsin.correlation.facts import first_facts, husk_of, merged, with_alert
+from tocsin.correlation.folding import FOLD_SPAN
 from tocsin.correlation.guards import Limits, join_obstacle, merge_obstacle
-from tocsin.correlation.kinds import DEVICE, GENERIC_DEVICE, HOST_IP, MOMENT, RULE, USER, Kind
+from tocsin.correlation.kinds import DEVICE, GENERIC_DEVICE, HOST_IP, MOMENT, RULE, SEQUEL, USER, Kind
 from tocsin.correlation.memory import (
     FULL,
     POSTINGS_MAX,
@@ -199,6 +200,9 @@ class Correlator:
         """Decide where the alert goes, and remember it. `new_incident_id` is used only if it opens one."""
         found = self.keys_of(alert) if evidence is None else evidence
         loaded = self._entities
+        for each in found:
+            if each.kind is SEQUEL and (repeated := self._repeated(alert, each)) is not None:
+                return repeated
         known = [loaded.get(each.key) or self._load(each.key) for each in found]
         ranked = self._ranked(alert.first_activity, found, known)
         kept_apart: list[str] = []
@@ -216,6 +220,27 @@ class Correlator:
         merges = self._merge(joined, others, kept_apart)
         incident_id = merges[-1].target_id if merges else joined
         return Placement(incident_id, False, link, tuple(merges), tuple(kept_apart[:KEPT_APART_MAX]))
+
+    def _repeated(self, alert: Alert, evidence: Evidence) -> Placement | None:
+        """Fold an alert that only says again what one less than a minute ago said: it counts, and teaches nothing.
+
+        Only what was correlated itself is posted, so a fold ends a minute after its first alert.
+        """
+        entity = self._entities.get(evidence.key) or self._load(evidence.key)
+        if entity.merges_seen != self._merge_count:
+            self._follow_redirects(entity)
+        for incident_id, (at, number) in entity.postings.items():
+            age = abs(alert.first_activity - at)
+            if age >= FOLD_SPAN or self._obstacle(alert, self._facts(incident_id)) is not None:
+                continue
+            self._change(with_alert(self._facts(incident_id), alert, 0))
+            shown = LinkEvidence(evidence.kind.name, evidence.text, evidence.kind.reason, 1.0, age)
+            return Placement(incident_id, False, Link(incident_id, number, 1.0, (shown,)), (), ())
+        return None
+
+    def _obstacle(self, alert: Alert, facts: IncidentFacts) -> str | None:
+        obstacle = join_obstacle(facts, self._limits)
+        return self._tuned.join_obstacle(alert, facts) if obstacle is None and self._tuned is not None else obstacle
 
     def follow(self, alert: Alert, alert_number: int, incident_id: int, evidence: tuple[Evidence, ...]) -> Placement:
         """Remember an alert where it is already, without deciding anything: how a rehearsal learns what was before."""
@@ -338,10 +363,7 @@ class Correlator:
 
     def _chosen(self, alert: Alert, ranked: list[_Candidate], kept_apart: list[str]) -> _Candidate | None:
         for candidate in ranked:
-            facts = self._facts(candidate[1])
-            obstacle = join_obstacle(facts, self._limits)
-            if obstacle is None and self._tuned is not None:
-                obstacle = self._tuned.join_obstacle(alert, facts)
+            obstacle = self._obstacle(alert, self._facts(candidate[1]))
             if obstacle is None:
                 return candidate
             kept_apart.append(f"not joined to incident {candidate[1]} (score {candidate[0]:.2f}): {obstacle}")
