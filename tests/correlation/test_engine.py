@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from story import Tenant, address, alert, mail, process, url, user
 
 from tocsin import ticks
-from tocsin.correlation.evidence import evidence_keys
+from tocsin.correlation.evidence import device_mark, evidence_keys, key_of
 from tocsin.correlation.guards import Limits
-from tocsin.correlation.memory import FULL, POSTINGS_MAX, IncidentFacts
+from tocsin.correlation.memory import FULL, POSTINGS_MAX, SAMPLE_MAX, IncidentFacts, number_of
+from tocsin.correlation.working import WorkingEntity
 from tocsin.model import Alert, Classification, Determination, Entity, IncidentStatus
 
 
@@ -334,3 +335,29 @@ def test_facts_of_a_busy_incident_stay_small() -> None:
     assert facts.alert_count > 50
     assert isinstance(facts, IncidentFacts)
     assert len(msgspec.msgpack.encode(facts)) < 4_000
+
+
+def test_a_story_that_pauses_for_an_hour_goes_on_where_a_burst_does_not() -> None:
+    slow, fast = Tenant(), Tenant()
+    for index in range(6):
+        slow.take(alert(index * 60, devices=("pc1",), title=f"slow {index}"))
+        fast.take(alert(300 + index / 60, devices=("pc1",), title=f"fast {index}"))
+    (after_slow,) = slow.take(alert(360, devices=("pc1",), title="late"))
+    (after_fast,) = fast.take(alert(360, devices=("pc1",), title="late"))
+    assert (after_slow.opened, after_fast.opened) == (False, True)
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=300, max_size=400, unique=True))
+def test_the_sample_of_a_tenants_assets_does_not_depend_on_their_order(marks: list[int]) -> None:
+    forward, backward = WorkingEntity(None), WorkingEntity(None)
+    forward.sample(marks)
+    backward.sample(list(reversed(marks)))
+    assert forward.freeze() == backward.freeze()
+    assert len(forward.devices) == SAMPLE_MAX
+
+
+@pytest.mark.parametrize("assets", [10, 300, 20_000])
+def test_the_number_of_assets_is_known_from_a_sample(assets: int) -> None:
+    tenant = WorkingEntity(None)
+    tenant.sample([device_mark(key_of("device", f"pc{number}")) for number in range(assets)])
+    assert number_of(tenant.devices) == pytest.approx(assets, rel=0.35)

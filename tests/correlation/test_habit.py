@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tocsin import ticks
-from tocsin.correlation.habit import HALF_LIFE_HOURS, Habit, Surprise, is_faded, level, observe
+from tocsin.correlation.habit import HALF_LIFE_HOURS, Habit, Surprise, is_faded, level, observe, routine_rate
 
 START = 500_000 * ticks.HOUR
 RULE, ASSET, OTHER = 11, 21, 22
@@ -81,3 +81,14 @@ def test_what_is_kept_for_a_habit_of_years_stays_two_numbers() -> None:
         tenant.see(RULE, ASSET, week * HALF_LIFE_HOURS)
     assert len(tenant.habits) == 3
     assert all(habit.hours <= 2.0 for habit in tenant.habits.values())
+
+
+def test_what_happens_every_hour_is_a_routine_and_what_happened_once_is_none() -> None:
+    def rate(here: float, known: float = 48.0) -> float:
+        return routine_rate([Surprise(0.0, 0.0, known, 0.0, here)]) * ticks.HOUR
+
+    assert [rate(0), rate(1)] == [0.0, 0.0]
+    assert rate(49) == pytest.approx(1.0)
+    assert rate(3, known=3.0) == pytest.approx(2 / 24)
+    assert routine_rate([Surprise(0.0, 0.0, 48.0, 0.0, here) for here in (30.0, 0.0)]) == 0.0
+    assert routine_rate([]) == 0.0

@@ -53,16 +53,21 @@ def resumption(age: int, gap: int, alert_count: int, span: int) -> float:
 
     `gap` is the least pause worth telling apart on things of this kind.
     """
+    # Called more than anything else here: no calls in it that can be spared.
     unknown = SCALE_SHARE / (age + GAP_MIN)
     if alert_count <= 1:
         reach = gap + age
-        return max(unknown, gap / (reach * reach))
-    pauses = min((alert_count - 1) * PAUSES_PER_ALERT, PAUSES_MAX)
-    pause = max(gap, span / (alert_count - 1))
+        known = gap / (reach * reach)
+        return unknown if unknown > known else known
+    count = alert_count - 1
+    pause = span / count
+    pause = max(pause, gap)
+    pauses = count * PAUSES_PER_ALERT
+    pauses = min(pauses, PAUSES_MAX)
     taken = pauses * pause
     density = pauses / taken * pow(taken / (taken + age), pauses + 1.0)
     # A slow story has its bursts all the same; a fast one does not become slow.
-    return max(density, unknown) if age < pause else density
+    return unknown if age < pause and unknown > density else density
 
 
 def asset_weight(density: float, half_life: int, age: int, rate: float) -> float:

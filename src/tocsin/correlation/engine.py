@@ -20,7 +20,6 @@ from tocsin.correlation.decay import (
     TENANT_RATE_FIRST,
     asset_reach,
     asset_weight,
-    incident_rate,
     moment_weight,
     resumption,
     specificity,
@@ -32,17 +31,13 @@ from tocsin.correlation.folding import FOLD_SPAN
 from tocsin.correlation.guards import Limits, join_obstacle, merge_obstacle
 from tocsin.correlation.kinds import DEVICE, GENERIC_DEVICE, HOST_IP, MOMENT, RULE, SEQUEL, USER, Kind
 from tocsin.correlation.memory import (
-    FULL,
-    POSTINGS_MAX,
-    SAMPLE_MAX,
-    SPREAD_MAX,
     EntityMemory,
     IncidentFacts,
-    Posting,
     View,
     number_of,
 )
 from tocsin.correlation.tuned import Tuned, is_set_aside, set_aside
+from tocsin.correlation.working import WorkingEntity, size_of
 from tocsin.model import Alert
 
 DEVICES_FREE: Final = 4
@@ -107,64 +102,6 @@ _Candidate = tuple[float, int, list[_Sighting]]
 """Score, incident, sightings."""
 
 
-class _Entity:
-    """An EntityMemory being worked on. Spreads are sorted tuples, or FULL itself."""
-
-    __slots__ = ("devices", "incidents", "last_seen", "merges_seen", "postings")
-
-    def __init__(self, memory: EntityMemory | None) -> None:
-        self.merges_seen = -1
-        if memory is None:
-            self.postings: dict[int, tuple[int, int]] = {}
-            self.devices: tuple[int, ...] = ()
-            self.incidents: tuple[int, ...] = ()
-            self.last_seen = 0
-        else:
-            self.postings = {posting.incident_id: (posting.at, posting.alert_number) for posting in memory.postings}
-            self.devices = FULL if memory.devices == FULL else memory.devices
-            self.incidents = FULL if memory.incidents == FULL else memory.incidents
-            self.last_seen = memory.last_seen
-
-    def freeze(self) -> EntityMemory:
-        ordered = [Posting(incident_id, at, number) for incident_id, (at, number) in self.postings.items()]
-        if len(ordered) > 1:
-            ordered.sort(key=_by_time)
-        return EntityMemory(tuple(ordered), self.devices, self.incidents, self.last_seen)
-
-    def seen_on(self, marks: list[int]) -> None:
-        for mark in marks:
-            if mark not in self.devices and self.devices is not FULL:
-                self.devices = _wider(self.devices, mark)
-
-    def sample(self, marks: list[int]) -> None:
-        """Keep the least marks ever seen, from which `number_of` tells how many there are."""
-        for mark in marks:
-            known = self.devices
-            if mark not in known and (len(known) < SAMPLE_MAX or mark < known[-1]):
-                self.devices = tuple(sorted((*known, mark))[:SAMPLE_MAX])
-
-    def rate(self, at: int, expected: float, weight: float) -> float:
-        """Incidents per tick that come here anyway; `expected` of an entity like this one."""
-        if not self.postings:
-            return expected
-        oldest, _ = min(self.postings.values())
-        return incident_rate(len(self.postings), abs(at - oldest), expected, weight)
-
-    def post(self, incident_id: int, at: int, alert_number: int) -> bool:
-        """Note the sighting; True where the incident had no posting here."""
-        self.last_seen = max(self.last_seen, at)
-        known = self.postings.get(incident_id)
-        if known is None or known[0] <= at:
-            self.postings[incident_id] = (at, alert_number)
-        if known is not None:
-            return False
-        if len(self.postings) > POSTINGS_MAX:
-            del self.postings[min(self.postings, key=lambda each: (self.postings[each][0], each))]
-        if incident_id not in self.incidents and self.incidents is not FULL:
-            self.incidents = _wider(self.incidents, incident_id)
-        return True
-
-
 class Correlator:
     """One tenant's correlation during one batch. Not shared between threads.
 
@@ -174,7 +111,7 @@ class Correlator:
     def __init__(self, view: View, limits: Limits | None = None, tuned: Tuned | None = None) -> None:
         self._view, self._tuned = view, tuned
         self._limits = (limits or Limits()) if tuned is None else tuned.limits(limits or Limits())
-        self._entities: dict[int, _Entity] = {}
+        self._entities: dict[int, WorkingEntity] = {}
         self._touched: set[int] = set()
         self._merge_count = 0
         self.routine = 0.0
@@ -288,14 +225,15 @@ class Correlator:
         """Keep these facts, which someone else than the placing knows better (`watch`)."""
         self._change(facts)
 
-    def _ranked(self, at: int, found: tuple[Evidence, ...], known: list[_Entity]) -> list[_Candidate]:
+    def _ranked(self, at: int, found: tuple[Evidence, ...], known: list[WorkingEntity]) -> list[_Candidate]:
         """Candidates of `join_score` or more, best first: (score, incident, evidence)."""
         rule_factor, expected = 1.0, TENANT_RATE_FIRST / TENANT_ASSETS_MIN
         by_incident: dict[int, dict[int, _Sighting]] = {}
+        moment: tuple[Evidence, WorkingEntity] | None = None
         for evidence, entity in zip(found, known, strict=True):
             kind = evidence.kind
             if kind is RULE:
-                rule_factor = specificity(_size(entity.devices), RULE_DEVICES_FREE)
+                rule_factor = specificity(size_of(entity.devices), RULE_DEVICES_FREE)
                 continue
             if not entity.postings:
                 continue
@@ -305,15 +243,18 @@ class Correlator:
             if kind is MOMENT:
                 assets = max(TENANT_ASSETS_MIN, number_of(entity.devices))
                 expected = entity.rate(at, TENANT_RATE_FIRST, ASSET_WEIGHT) / assets
-                rate = entity.rate(at, MOMENT_RATE_FIRST, MOMENT_WEIGHT)
-            elif kind.strangers:
+                moment = evidence, entity
+                continue
+            if kind.strangers:
                 rate = 1.0 / kind.strangers
             elif kind.gap:
-                shape = ASSET_WEIGHT if kind.tempo else MOMENT_WEIGHT
-                rate = max(entity.rate(at, expected, shape), self.routine)
+                rate = entity.rate(at, expected, ASSET_WEIGHT if kind.tempo else MOMENT_WEIGHT)
+                rate = rate if rate > self.routine else self.routine
             base = _base(kind, entity, rule_factor)
             if base >= _FAINT:
                 self._gather(by_incident, evidence, entity, at, base, rate=rate)
+        if moment is not None and by_incident:
+            _add_moment(by_incident, *moment, at)
         ranked = []
         join_score = self._limits.join_score
         for incident_id, sightings in by_incident.items():
@@ -330,7 +271,7 @@ class Correlator:
         self,
         by_incident: dict[int, dict[int, _Sighting]],
         evidence: Evidence,
-        seen: _Entity,
+        seen: WorkingEntity,
         at: int,
         base: float,
         *,
@@ -339,8 +280,9 @@ class Correlator:
         """Add this entity's sightings to the candidates, the best one per subject. `rate` is 0 for a mere trace."""
         kind, subject = evidence.kind, evidence.subject
         half_life, gap, reach = kind.half_life, kind.gap, float(kind.half_life * TRACE_REACH)
-        if rate and kind.tempo:
-            reach = min(reach, asset_reach(rate, _FAINT / base))
+        if rate and kind.tempo and (furthest := asset_reach(rate, _FAINT / base)) < reach:
+            reach = furthest
+        incidents = self._incidents
         for incident_id, (seen_at, number) in seen.postings.items():
             age = at - seen_at if at >= seen_at else seen_at - at
             if age > reach:
@@ -348,7 +290,7 @@ class Correlator:
             if not rate:
                 weight = base * trace_weight(half_life, age)
             elif kind.tempo:
-                facts = self._facts(incident_id)
+                facts = incidents.get(incident_id) or self._facts(incident_id)
                 density = resumption(age, gap, facts.alert_count, facts.last_activity - facts.first_activity)
                 weight = base * asset_weight(density, half_life, age, rate)
             else:
@@ -391,7 +333,7 @@ class Correlator:
         return merges
 
     def _remember(
-        self, at: int, alert_number: int, incident_id: int, found: tuple[Evidence, ...], known: list[_Entity]
+        self, at: int, alert_number: int, incident_id: int, found: tuple[Evidence, ...], known: list[WorkingEntity]
     ) -> int:
         """Post the alert under all its keys; gives how many were new to the incident."""
         marks = _where(found)
@@ -408,7 +350,7 @@ class Correlator:
         self._touched.update([evidence.key for evidence in found])
         return fresh
 
-    def _follow_redirects(self, entity: _Entity) -> None:
+    def _follow_redirects(self, entity: WorkingEntity) -> None:
         """Make postings that name husks name the incidents they became; forget those of deleted incidents."""
         entity.merges_seen = self._merge_count
         for incident_id in list(entity.postings):
@@ -425,8 +367,8 @@ class Correlator:
             if there is None or there < (at, number):
                 entity.postings[facts.incident_id] = (at, number)
 
-    def _load(self, key: int) -> _Entity:
-        entity = self._entities[key] = _Entity(self._view.entity(key))
+    def _load(self, key: int) -> WorkingEntity:
+        entity = self._entities[key] = WorkingEntity(self._view.entity(key))
         return entity
 
     def _incident(self, incident_id: int) -> IncidentFacts | None:
@@ -443,26 +385,29 @@ class Correlator:
         self.incidents_changed[facts.incident_id] = facts
 
 
-def _size(spread: tuple[int, ...]) -> int:
-    return SPREAD_MAX if spread is FULL else len(spread)
-
-
-def _wider(spread: tuple[int, ...], mark: int) -> tuple[int, ...]:
-    return FULL if len(spread) + 1 >= SPREAD_MAX else tuple(sorted((*spread, mark)))
-
-
-def _by_time(posting: Posting) -> tuple[int, int]:
-    return posting.at, posting.incident_id
-
-
-def _base(kind: Kind, entity: _Entity, rule_factor: float) -> float:
+def _base(kind: Kind, entity: WorkingEntity, rule_factor: float) -> float:
     """The weight of a sighting at the same moment: prior by specificity."""
     if not kind.spreads:
         return kind.prior
-    base = kind.prior * specificity(_size(entity.devices), DEVICES_FREE)
+    base = kind.prior * specificity(size_of(entity.devices), DEVICES_FREE)
     if kind.gap and not kind.strangers:
         return base * rule_factor
-    return base * specificity(_size(entity.incidents), INCIDENTS_FREE)
+    return base * specificity(size_of(entity.incidents), INCIDENTS_FREE)
+
+
+def _add_moment(
+    by_incident: dict[int, dict[int, _Sighting]], evidence: Evidence, entity: WorkingEntity, at: int
+) -> None:
+    """Add the quiet moment to the candidates there are: alone it makes none."""
+    kind = evidence.kind
+    rate = entity.rate(at, MOMENT_RATE_FIRST, MOMENT_WEIGHT)
+    for incident_id, sightings in by_incident.items():
+        posting = entity.postings.get(incident_id)
+        if posting is not None:
+            age = abs(at - posting[0])
+            weight = kind.prior * moment_weight(kind.gap, kind.half_life, age, rate)
+            if weight >= _FAINT:
+                sightings[evidence.subject] = (weight, age, posting[1], evidence)
 
 
 def _where(found: tuple[Evidence, ...]) -> list[int]:

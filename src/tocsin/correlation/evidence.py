@@ -42,7 +42,7 @@ _VOLUME: Final = re.compile(r"^(?:\\\\\?\\)?(?:[a-z]:|\\device\\harddiskvolume\d
 _WINDOWS: Final = re.compile(r"^(?:%systemroot%|%windir%|\\systemroot)")
 
 
-_HOST_ONLY: Final = frozenset({kinds.RULE, kinds.MOMENT, kinds.DEVICE, kinds.PRIVATE_IP})
+_HOST_ONLY: Final = (kinds.RULE, kinds.MOMENT, kinds.DEVICE, kinds.PRIVATE_IP)
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -118,10 +118,14 @@ class _Collector:
 
     def sequel(self) -> None:
         """Take the whole alert as one thing, where it names nothing but hosts."""
-        found = self.found.values()
-        if self.host and len(found) <= SEQUEL_KEYS_MAX and all(each.kind in _HOST_ONLY for each in found):
-            hosts = sorted([each.key for each in found if each.kind is kinds.DEVICE])
-            self.add(kinds.SEQUEL, f"{self.rule}\0{hosts}", text=self.title)
+        found = self.found
+        if not self.host or len(found) > SEQUEL_KEYS_MAX:
+            return
+        for each in found.values():
+            if each.kind not in _HOST_ONLY:
+                return
+        hosts = sorted([each.key for each in found.values() if each.kind is kinds.DEVICE])
+        self.add(kinds.SEQUEL, f"{self.rule}\0{hosts}", text=self.title)
 
     def device(self, name: str) -> None:
         """Take a device by its label, since some sensors give `pc1` and others `pc1.corp.example`."""

@@ -82,8 +82,13 @@ def routine_rate(surprises: Iterable[Surprise]) -> float:
 
     Once is no routine, and in a young tenant the first day counts whole: a story may repeat itself for hours.
     """
-    rates = [(each.here - 1.0) / max(each.known_hours, ROUTINE_HOURS_MIN) for each in surprises]
-    return max(0.0, min(rates, default=0.0)) / ticks.HOUR
+    least = 0.0
+    for each in surprises:
+        if each.here <= 1.0:
+            return 0.0
+        rate = (each.here - 1.0) / max(each.known_hours, ROUTINE_HOURS_MIN)
+        least = rate if least == 0.0 or rate < least else least
+    return least / ticks.HOUR
 
 
 def observe(find: Callable[[int], Habit | None], rule: int, assets: Sequence[int], at: int) -> Observation:
