@@ -115,9 +115,7 @@ def test_a_knob_changes_what_it_says(
 
 
 def test_common_addresses_and_programs_hardly_count_and_others_count_as_before() -> None:
-    ready = Tuned(
-        tuned("common_addresses+=9.9.9.0/24", "common_binaries+=agent*.exe", f"common_binaries+={'b' * 64}")
-    )
+    ready = Tuned(tuned("common_addresses+=9.9.9.0/24", "common_binaries+=agent*.exe", f"common_binaries+={'b' * 64}"))
     entities = (
         Entity(entity_type="Ip", ip_address="9.9.9.7"),
         Entity(entity_type="Ip", ip_address="1.1.1.1"),
