@@ -15,10 +15,13 @@ import typer
 from tocsin.cli.apps import apps, keys
 from tocsin.cli.correlate import correlate
 from tocsin.cli.demo import demo
+from tocsin.cli.groups import groups
 from tocsin.cli.incidents import incidents
 from tocsin.cli.ingest import ingest
+from tocsin.cli.people import people_commands
 from tocsin.cli.portal import portal
 from tocsin.cli.refused import refused
+from tocsin.cli.roles import roles
 from tocsin.cli.screen import say
 from tocsin.cli.serving import serve
 from tocsin.cli.session import Globals
@@ -26,6 +29,7 @@ from tocsin.cli.signing_keys import signing_keys
 from tocsin.cli.tenants import retention, tenants
 from tocsin.cli.tokens import token
 from tocsin.cli.tuning import tuning
+from tocsin.cli.users import users
 from tocsin.errors import TocsinError
 from tocsin.logs import configure_logs
 
@@ -43,6 +47,10 @@ for group, name in (
     (keys, "key"),
     (signing_keys, "signing-key"),
     (tenants, "tenant"),
+    (users, "user"),
+    (roles, "role"),
+    (groups, "group"),
+    (people_commands, "people"),
     (incidents, "incidents"),
     (tuning, "tuning"),
     (refused, "refused"),

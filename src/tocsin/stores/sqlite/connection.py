@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import apsw
 
@@ -106,13 +107,28 @@ def _migrations() -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 
 
+_WATCHED: Final = WeakKeyDictionary[apsw.Connection, Callable[[apsw.Connection], None]]()
+
+
+def watch_commits(connection: apsw.Connection, before_commit: Callable[[apsw.Connection], None]) -> None:
+    """Have each `transaction` of this connection that changed something end with `before_commit`, as part of it.
+
+    So the audit log gets a record of every change that a command makes, whatever module makes it.
+    """
+    _WATCHED[connection] = before_commit
+
+
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[None]:
     """A transaction of its own, undone by any error. A full disk ends one by itself: that error comes out as it was,
     where apsw's own `with connection` would say that there is nothing to roll back."""
     connection.execute("BEGIN IMMEDIATE")
+    changed_before = connection.total_changes()
     try:
         yield
+        before_commit = _WATCHED.get(connection)
+        if before_commit is not None and connection.total_changes() != changed_before:
+            before_commit(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
