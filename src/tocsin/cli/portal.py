@@ -9,7 +9,7 @@ import typer
 
 from tocsin import ticks
 from tocsin.cli.screen import say
-from tocsin.cli.session import managing, settings_of
+from tocsin.cli.session import managing, record_command, settings_of
 from tocsin.local import require_server
 from tocsin.stores.sqlite.registry import DEFAULT_TENANT
 from tocsin.web.portal.session import mint_sign_in_code
@@ -35,5 +35,6 @@ def portal(
     server = require_server(settings.data_dir)
     with managing(settings) as registry:
         owner = registry.get_tenant(tenant)
+    record_command(settings)
     typer.echo(sign_in_link(settings.data_dir, server.url, owner.tenant_id))
     say(f"The browser will ask whether to trust {server.url}; its authority is {settings.data_dir / 'tls' / 'ca.pem'}.")

@@ -13,6 +13,7 @@ import apsw
 import typer
 
 from tocsin.cli.apps import apps, keys
+from tocsin.cli.audit import audit
 from tocsin.cli.correlate import correlate
 from tocsin.cli.demo import demo
 from tocsin.cli.groups import groups
@@ -54,6 +55,7 @@ for group, name in (
     (incidents, "incidents"),
     (tuning, "tuning"),
     (refused, "refused"),
+    (audit, "audit"),
     (retention, "retention"),
 ):
     program.add_typer(group, name=name)

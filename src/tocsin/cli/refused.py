@@ -12,11 +12,10 @@ import typer
 from tocsin import ticks
 from tocsin.cli.remote import CacertOption, KeyOption, UrlOption, named_server
 from tocsin.cli.screen import moment, say, show_json, show_table
-from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, reading, settings_of
+from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, reading, settings_of, writing
 from tocsin.errors import InvalidInput, NotFound, Unauthenticated, Unavailable
 from tocsin.senders import REGISTRY
 from tocsin.shipping import Server, connect, error_text
-from tocsin.stores.sqlite.connection import DATABASE_NAME, open_side_writer
 from tocsin.stores.sqlite.refusals import delete_refused
 
 refused = typer.Typer(help="Input that could not be read: see why, and try it again.", no_args_is_help=True)
@@ -155,7 +154,7 @@ def delete(
     if (bool(ids), every, bool(sender)).count(True) != 1:
         raise InvalidInput("give the ids of what to delete, or --all, or --sender NAME")
     with reading(context, tenant) as store:
-        path, tenant_id = store.settings.data_dir / DATABASE_NAME, store.tenant.tenant_id
+        settings, tenant_id = store.settings, store.tenant.tenant_id
     if not yes:
         which = (
             f"all refused inputs{f' of {sender}' if sender else ''}" if not ids else f"{len(set(ids))} refused inputs"
@@ -163,11 +162,8 @@ def delete(
         if not sys.stdin.isatty():
             raise InvalidInput(f"{which} would be deleted; give --yes if that is meant")
         typer.confirm(f"Delete {which}?", abort=True, err=True)
-    connection = open_side_writer(path)
-    try:
+    with writing(settings) as connection:
         count = delete_refused(connection, tenant_id, ids=ids or None, sender=sender or None)
-    finally:
-        connection.close()
     typer.echo(f"deleted {count}")
     if ids and count < len(set(ids)):
         say(f"{len(set(ids)) - count} of the ids are not there")

@@ -130,10 +130,18 @@ def writing(settings: Settings) -> Iterator[apsw.Connection]:
         connection.close()
 
 
-def record_command(settings: Settings, detail: str = "") -> None:
-    """Put this command into the audit log by itself, where what it changes is not in the store."""
-    with writing(settings) as connection, transaction(connection):
-        auditing.append(connection, [command_deed(connection, detail)])
+def record_command(settings: Settings, kind: Action = Action.ADMINISTER) -> None:
+    """Put this command into the audit log by itself, where the store is not what it changes."""
+    path = settings.data_dir / DATABASE_NAME
+    if not path.exists():
+        make_store(settings)
+    connection = open_side_writer(path)
+    try:
+        with transaction(connection):
+            auditing.append(connection, [msgspec.structs.replace(command_deed(connection), action=kind)])
+        Checkpoints(settings).write(*auditing.end(connection), ticks.now())
+    finally:
+        connection.close()
 
 
 def command_deed(connection: apsw.Connection, detail: str = "") -> Deed:

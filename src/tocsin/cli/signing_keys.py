@@ -8,7 +8,7 @@ import typer
 
 from tocsin import ticks
 from tocsin.cli.screen import moment, say, show_json, show_table
-from tocsin.cli.session import JsonOption, settings_of
+from tocsin.cli.session import JsonOption, record_command, settings_of
 from tocsin.identity.signing import KeyRecord, list_signing_keys, rotate_signing_key, withdraw_signing_key
 
 signing_keys = typer.Typer(help="Keys with which the built-in issuer signs its tokens.", no_args_is_help=True)
@@ -38,6 +38,7 @@ def rotate(context: typer.Context) -> None:
     """
     settings = settings_of(context)
     made = rotate_signing_key(settings.data_dir, settings.token_minutes, ticks.now())
+    record_command(settings)
     typer.echo(made.kid)
     say("This key signs from now on.")
 
@@ -55,7 +56,9 @@ def withdraw(
     Example:
       tocsin signing-key withdraw 8gOcm1Xs
     """
-    withdraw_signing_key(settings_of(context).data_dir, key, ticks.now())
+    settings = settings_of(context)
+    withdraw_signing_key(settings.data_dir, key, ticks.now())
+    record_command(settings)
     say(f"Key {key} is withdrawn. Clients get new tokens by themselves; people stay signed in.")
 
 
