@@ -145,3 +145,6 @@ def test_a_crash_in_the_middle_of_a_checkpoint_spoils_neither_it_nor_the_next(ma
     assert managed.run("audit", "verify").code == 0
     managed.run("tenant", "create", "late.example")
     assert path.read_bytes().splitlines()[-1].startswith(b'{"kind":"checkpoint"')
+    ran = managed.run("audit", "verify")
+    assert ran.code == 0
+    assert "; 0 newer" in ran.err
