@@ -25,6 +25,10 @@ ALERTS_MAX: Final = 5_000
 ALERTS_READ_MAX: Final = 20_000
 """Of all incidents that one call changes: the writer reads them all, and nobody else writes meanwhile."""
 
+NOTHING_TO_CUT: Final = "the alert did not join by an alert of this incident, so there is nothing to cut; move it"
+# How many there would be is not said: who asks may see some of them only.
+_TOO_MANY: Final = "would hold too many alerts; at most {} may be"
+
 __all__ = ["By", "Regrouped", "check_held", "merge_incidents", "move_alerts", "split", "unmerge"]
 
 
@@ -95,7 +99,7 @@ def _moved(
         target = work.open_new(going[0] if going else IncidentStatus.RESOLVED)
     held = len(work.numbers_of(target)) + sum(len(each) for each in moving.values())
     if held > limits.incident_alerts_max:
-        raise InvalidChange(f"incident {target} would hold {held} alerts; at most {limits.incident_alerts_max} may be")
+        raise InvalidChange(f"incident {target} {_TOO_MANY.format(limits.incident_alerts_max)}")
     for source, numbers in moving.items():
         work.move(source, numbers, target)
     if emptied:
@@ -121,7 +125,7 @@ def split(store: WriteStore, tenant_id: int, alert_number: int, *, by: By) -> Re
     cut = next((each for each in edges if each[0] == alert_number and each[2] == 0), None)
     here = work.numbers_of(source)
     if cut is None or cut[1] not in here:
-        raise InvalidChange("the alert did not join by an alert of this incident, so there is nothing to cut; move it")
+        raise InvalidChange(NOTHING_TO_CUT)
     part = _hanging_on(alert_number, [each for each in edges if each is not cut and each[1] in here])
     if cut[1] in part:
         raise InvalidChange("the two parts hang together by other reasons too; move the alerts instead")
@@ -221,15 +225,15 @@ def _check_agreement(lives: Sequence[LiveIncident]) -> None:
 def _check_size(lives: Sequence[LiveIncident], limits: Limits) -> None:
     together = sum(live.facts.alert_count for live in lives)
     if together > limits.incident_alerts_max:
-        raise InvalidChange(f"together they would hold {together} alerts; at most {limits.incident_alerts_max} may be")
+        raise InvalidChange(f"together they {_TOO_MANY.format(limits.incident_alerts_max)}")
 
 
 def _check_read(lives: Iterable[LiveIncident]) -> None:
     together = sum(live.facts.alert_count for live in lives)
     if together > ALERTS_READ_MAX:
         raise InvalidChange(
-            f"alertIds: the incidents they are in hold {together} alerts; "
-            f"one call may change incidents of {ALERTS_READ_MAX} together, so move them in several calls"
+            f"alertIds: one call may change incidents of {ALERTS_READ_MAX} alerts together, and those they are in "
+            "have more; move them in several calls"
         )
 
 

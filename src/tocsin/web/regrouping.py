@@ -1,6 +1,7 @@
 """`/api/incidents/{id}/merge`, `/unmerge`, `/split`, `/move`, and `/evidence`: extensions of ours (ADR 6).
 
-Every verb answers the incidents that it changed, as a list of them would show them, the one it is about first.
+Every verb answers the incidents that it changed, as a list of them would show them, the one it is about first. It needs
+sight of what it names and manage rights on every workload in it, hidden alerts included (ADR 7).
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tocsin import regroup
-from tocsin.access import READ_INCIDENTS, WRITE_INCIDENTS, Principal
+from tocsin.access import READ_INCIDENTS, WRITE_INCIDENTS, Principal, Scope
+from tocsin.correlation.engine import Link
 from tocsin.correlation.guards import Limits
 from tocsin.dialects import defender, evidence
 from tocsin.dialects.patching import BODY_BYTES_MAX
 from tocsin.dialects.regrouping import Asked, parse_merge, parse_move, parse_split, parse_unmerge
 from tocsin.documents import decode_alert, decode_header
-from tocsin.errors import NotFound
+from tocsin.errors import InvalidChange, NotFound
 from tocsin.odata import parse_options
 from tocsin.odata.machines import machine_options, only
 from tocsin.quota import Allowed
 from tocsin.quotas import Operation
 from tocsin.regroup import By, Regrouped
 from tocsin.service import Service
-from tocsin.stores.sqlite.alerts import alert_number_of
+from tocsin.stores.sqlite.alerts import AlertStore, alert_number_of
+from tocsin.stores.sqlite.managing import require_manage
+from tocsin.stores.sqlite.reading import IncidentRow, ReadStore
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import answering
 from tocsin.web.api import actor_of, answer_headers, caller, incident_id_of, renderer
@@ -51,9 +55,7 @@ def regrouping_routes(service: Service) -> list[Route]:
             allowed = service.spend(principal, Operation.UPDATE)
             incident_id = incident_id_of(request.path_params["incident_id"])
             asked = parse(await read_body(request, BODY_BYTES_MAX))
-            _check_visible(service, principal, incident_id, asked)
-            work = verb(principal.tenant_id)
-            done = await _perform(service, principal, lambda store, who: work(store, incident_id, asked, who), asked)
+            done = await _perform(service, principal, verb(principal.tenant_id), incident_id, asked)
             return _changed(service, request, principal, done, allowed)
 
         return Route(f"/api/incidents/{{incident_id}}/{name}", handle, methods=["POST"])
@@ -105,42 +107,57 @@ def regrouping_routes(service: Service) -> list[Route]:
     ]
 
 
-def _check_visible(service: Service, principal: Principal, incident_id: int, asked: Asked) -> None:
-    """Raise NotFound unless the caller may see every incident and alert that would change: the one place for it."""
-    scope, not_before = principal.scope(), service.not_before(service.tenant(principal.tenant_id))
-    reader = service.reader
-    with reader.snapshot():
-        others = (*asked.incident_ids, *([] if asked.incident_id is None else [asked.incident_id]))
-        for each in others:
-            reader.get_incident(scope, each, not_before=not_before)
-        row = reader.get_incident(scope, incident_id, not_before=not_before)
-        _check_alerts(service, principal, incident_id, row.change, asked)
-        for _ in range(_REDIRECTS_MAX):  # a husk gives nothing: the incident that holds its alerts does
-            into = decode_header(reader.header(row)).redirect_incident_id
-            if into is None:
-                break
-            row = reader.get_incident(scope, into, not_before=not_before)
+def _require_rights(store: WriteStore, scope: Scope, incident_id: int, asked: Asked, not_before: int) -> None:
+    """Raise NotFound unless the caller sees every incident and alert that is named, and those that hold the alerts of
+    husks; Forbidden unless they may change all of these incidents. Inside the transaction that changes them."""
+    reader, alerts = ReadStore(store.connection), AlertStore(store.connection)
+    wanted = [*asked.incident_ids, *([] if asked.incident_id is None else [asked.incident_id]), incident_id]
+    rows = [reader.get_incident(scope, each, not_before=not_before) for each in wanted]
+    _require_alerts(alerts, scope, rows[-1], asked)
+    holders = [_holder(reader, scope, row, not_before) for row in rows]
+    require_manage(store.connection, scope, dict.fromkeys([*wanted, *holders]))
+    if asked.cut_alert_id and not scope.whole_tenant:
+        edges = reader.find_links(scope, rows[-1]).get(alert_number_of(asked.cut_alert_id), [])
+        if not any(isinstance(each, Link) for each in edges):  # a reason with a hidden alert is none that is known of
+            raise InvalidChange(regroup.NOTHING_TO_CUT)
 
 
-def _check_alerts(service: Service, principal: Principal, incident_id: int, change: int, asked: Asked) -> None:
+def _require_alerts(alerts: AlertStore, scope: Scope, row: IncidentRow, asked: Asked) -> None:
+    """Raise NotFound for a named alert that is not visible in this incident."""
     wanted = [*asked.alert_ids, *([asked.cut_alert_id] if asked.cut_alert_id else [])]
     if not wanted:
         return
-    versions = {each.alert_number: each for each in service.alerts.alerts_of(principal.scope(), incident_id, change)}
+    versions = {each.alert_number: each for each in alerts.alerts_of(scope, row.incident_id, row.change)}
     for each in wanted:
         version = versions.get(alert_number_of(each))
-        if version is None or decode_alert(service.alerts.document(version)[0]).alert_id != each:
-            raise NotFound(f"Alert {each[:60]} was not found in incident {incident_id}")
+        if version is None or decode_alert(alerts.document(version)[0]).alert_id != each:
+            raise NotFound(f"Alert {each[:60]} was not found in incident {row.incident_id}")
 
 
-async def _perform(
-    service: Service, principal: Principal, work: Callable[[WriteStore, By], Regrouped], asked: Asked
-) -> Regrouped:
-    not_before = service.not_before(service.tenant(principal.tenant_id))
+def _holder(reader: ReadStore, scope: Scope, row: IncidentRow, not_before: int) -> int:
+    """The incident that holds the alerts now: this one, or where a husk's went. Raises NotFound.
+
+    Only the first husk was named to the caller, so what is not visible behind it has no number in the text.
+    """
+    asked = row.incident_id
+    for _ in range(_REDIRECTS_MAX):
+        into = decode_header(reader.header(row)).redirect_incident_id
+        if into is None:
+            break
+        try:
+            row = reader.get_incident(scope, into, not_before=not_before)
+        except NotFound:
+            raise NotFound(f"The incident that holds the alerts of incident {asked} was not found") from None
+    return row.incident_id
+
+
+async def _perform(service: Service, principal: Principal, work: _Verb, incident_id: int, asked: Asked) -> Regrouped:
+    not_before, scope = service.not_before(service.tenant(principal.tenant_id)), principal.scope()
 
     def commit(store: WriteStore) -> Regrouped:
-        actor, clock = actor_of(principal), service.clock()
-        return work(store, By(actor=actor, clock=clock, not_before=not_before, comment=asked.comment))
+        _require_rights(store, scope, incident_id, asked, not_before)
+        who = By(actor=actor_of(principal), clock=service.clock(), not_before=not_before, comment=asked.comment)
+        return work(store, incident_id, asked, who)
 
     return await asyncio.wrap_future(service.writer.perform(commit))
 
