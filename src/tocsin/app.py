@@ -24,7 +24,7 @@ from tocsin.config import Settings
 from tocsin.dialects import defender, graph
 from tocsin.errors import TocsinError
 from tocsin.identity.authority import ensure_tls
-from tocsin.retention import PurgeClock
+from tocsin.retention import PurgeClock, cutoff
 from tocsin.service import Service
 from tocsin.stores.sqlite.groups import Groups
 from tocsin.stores.sqlite.writing import WriteStore
@@ -101,10 +101,24 @@ async def _keep_house(service: Service) -> None:
     def step(store: WriteStore) -> bool:
         return service.housekeeping.step(store, doubted.now(service.clock(), time.monotonic_ns() // 100))
 
+    pruned = 0
     while True:
         await clean_up(service, lambda store: Groups(store.connection).catch_up())
         await clean_up(service, step)
+        now = doubted.now(service.clock(), time.monotonic_ns() // 100)
+        if service.settings.audit_keep_days and now >= pruned + ticks.DAY:
+            pruned = now
+            await _prune_audit(service, cutoff(now, service.settings.audit_keep_days))
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def _prune_audit(service: Service, before: int) -> None:
+    try:
+        await asyncio.to_thread(service.witness.prune, service.writer, before)
+    except TocsinError as error:
+        log.warning("audit_not_pruned", reason=str(error))
+    except Exception as error:  # the outermost edge of this step: tried again tomorrow
+        log.error("audit_not_pruned", exc_info=error)
 
 
 async def _keep_audit(service: Service) -> None:
@@ -119,6 +133,8 @@ async def _keep_audit(service: Service) -> None:
                 await asyncio.to_thread(service.witness.checkpoint, service.writer)
             except TocsinError as error:
                 log.error("audit_not_signed", reason=str(error), advice="see the folder of checkpoints")
+            except Exception as error:  # the outermost edge: a defect here must not end the writing of records
+                log.error("audit_not_signed", exc_info=error)
 
 
 async def clean_up(service: Service, step: Callable[[WriteStore], bool]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -28,6 +29,7 @@ from tocsin.stores.sqlite.writing import WriteStore
 WAITING_MAX: Final = 10_000
 """Deeds that may wait while nothing can be written; the rest is counted."""
 CHECKPOINT_RECORDS: Final = 1_000
+PRUNED_STEP: Final = 2_000
 CLOSING_SECONDS_MAX: Final = 30
 
 log = structlog.get_logger()
@@ -222,10 +224,23 @@ class Witness:
     def _serving(self, detail: str) -> Deed:
         return Deed(at=self._clock(), actor="service", action=Action.SERVE, target="server", detail=detail)
 
-    def prune(self, writer: Performing, sequence: int, seal: bytes) -> int:
-        """Remove the records up to this one, after a signed note that they were. Raises Unavailable, StoreError."""
-        tell(self._checkpoints.write(sequence, seal, self._clock(), Kind.PRUNED))
-        return writer.perform(lambda store: auditing.prune(store.connection, sequence, seal)).result()
+    def prune(self, writer: Performing, before: int) -> int:
+        """Remove the oldest records up to the first that is not older than `before` (ticks), PRUNED_STEP at a time and
+        each step after a signed note of it; gives how many. Raises Unavailable, StoreError."""
+        removed, last = 0, 0
+        while position := writer.perform(
+            lambda store: auditing.last_before(store.connection, before, PRUNED_STEP)
+        ).result():
+            last, seal = position
+            tell(self._checkpoints.write(last, seal, self._clock(), Kind.PRUNED))
+            removed += writer.perform(partial(_prune, sequence=last, seal=seal)).result()
+        if removed:
+            self.note(self._serving(f"removed {removed} records, up to {last}: past audit_keep_days"))
+        return removed
+
+
+def _prune(store: WriteStore, *, sequence: int, seal: bytes) -> int:
+    return auditing.prune(store.connection, sequence, seal)
 
 
 def tell(checkpoint: Checkpoint) -> None:

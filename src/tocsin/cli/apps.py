@@ -12,13 +12,13 @@ import typer
 from tocsin import ticks
 from tocsin.access import APPLICATION_PERMISSIONS, Permission
 from tocsin.cli.screen import moment, say, show_json, show_table
-from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, managing, reading, settings_of
+from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, managing, reading, settings_of, writing
 from tocsin.errors import InvalidInput, NotFound
 from tocsin.identity.assertions import parse_certificate
 from tocsin.identity.authorizing import parse_redirect_uri
 from tocsin.identity.credentials import hash_secret, new_ingest_key, new_secret
 from tocsin.identity.people import Application, Tenant
-from tocsin.stores.sqlite.connection import DATABASE_NAME, open_side_writer, transaction
+from tocsin.stores.sqlite.connection import transaction
 from tocsin.stores.sqlite.registry import Registry
 from tocsin.stores.sqlite.sign_in import SignIns
 
@@ -255,15 +255,11 @@ def disable_key(
 @contextmanager
 def _certifying(context: typer.Context, tenant: str, app: str) -> Iterator[tuple[Application, SignIns]]:
     """An application and the store of certificates, for one change."""
-    settings = settings_of(context)
-    with managing(settings) as registry:
+    with writing(settings_of(context)) as connection:
+        registry = Registry(connection)
         found = _find_app(registry, registry.get_tenant(tenant), app)
-        connection = open_side_writer(settings.data_dir / DATABASE_NAME)
-        try:
-            with transaction(connection):
-                yield found, SignIns(connection)
-        finally:
-            connection.close()
+        with transaction(connection):
+            yield found, SignIns(connection)
 
 
 def _permissions(asked: list[Permission], *, public: bool, redirects: bool) -> list[Permission]:

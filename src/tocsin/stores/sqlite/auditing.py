@@ -7,8 +7,9 @@ from typing import Final
 
 import apsw
 
-from tocsin.audit import GENESIS, Deed, Row, encode_deed, seal_of
+from tocsin.audit import GENESIS, Deed, Row, decode_record, encode_deed, seal_of
 from tocsin.errors import InvalidInput
+from tocsin.ticks import format_ticks
 
 _LAST: Final = "SELECT sequence, seal FROM audit ORDER BY sequence DESC LIMIT 1"
 _PRUNED: Final = "SELECT sequence, seal FROM audit_pruned"
@@ -46,6 +47,20 @@ def position_before(connection: apsw.Connection, sequence: int) -> tuple[int, by
     """(sequence, seal) of this record, or None where it is not kept."""
     row = connection.execute("SELECT sequence, seal FROM audit WHERE sequence = ?", (sequence,)).fetchone()
     return None if row is None else _position(row)
+
+
+def last_before(connection: apsw.Connection, moment: int, most: int) -> tuple[int, bytes] | None:
+    """(sequence, seal) of the last of the first `most` records that are all older than `moment`, in ticks; None where
+    the oldest is not. What cannot be read stays, and all behind it: it is evidence, not old."""
+    found, limit = None, format_ticks(moment)
+    for sequence, kept, seal in connection.execute(
+        "SELECT sequence, record, seal FROM audit ORDER BY sequence LIMIT ?", (most,)
+    ):
+        record = decode_record(_bytes(kept))
+        if record is None or max(record.at, record.until) >= limit:
+            break
+        found = _position((sequence, seal))
+    return found
 
 
 def prune(connection: apsw.Connection, sequence: int, seal: bytes) -> int:
