@@ -122,6 +122,22 @@ def _kept(text: str) -> str:
     return redacted(cut.encode("utf-8", "replace").decode())
 
 
+def described(changes: msgspec.Struct) -> str:
+    """What a change asks for, for the record of it; of free text (`comment`) only how long it is."""
+    parts = []
+    for name in changes.__struct_fields__:
+        value = getattr(changes, name)
+        if value is msgspec.UNSET or (name == "comment" and not value):
+            continue
+        shown = f"({len(value)} characters)" if name == "comment" else _word(value)
+        parts.append(f"{name}={shown}")
+    return " ".join(parts)
+
+
+def _word(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def decode_record(record: bytes) -> Record | None:
     """What a stored record says, or None where it is none (any more)."""
     try:

@@ -8,6 +8,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tocsin.audit import redacted
 from tocsin.dialects import defender
 from tocsin.errors import TocsinError, Unauthenticated
 
@@ -38,5 +39,5 @@ def asked_at(request: Request) -> str:
 
 
 def failed(answer: defender.ErrorAnswer) -> Response:
-    """The response for a failure."""
-    return Response(answer.body, status_code=answer.status, headers=answer.headers)
+    """The response for a failure. A secret that was sent in the wrong place is not said back."""
+    return Response(redacted(answer.body.decode()), status_code=answer.status, headers=answer.headers)

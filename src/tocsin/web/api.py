@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from tocsin import triage
 from tocsin.access import READ_INCIDENTS, WRITE_INCIDENTS, Permission, Principal
+from tocsin.audit import described
 from tocsin.dialects import defender
 from tocsin.dialects.defender_updates import parse_update
 from tocsin.dialects.patching import BODY_BYTES_MAX
@@ -29,7 +30,7 @@ from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.walks import Walk, Walker
 from tocsin.web.answers import answering
 from tocsin.web.bodies import read_body
-from tocsin.witness import identify_principal
+from tocsin.witness import identify_principal, remark
 
 RESOURCE: Final = "api/incidents"
 
@@ -156,6 +157,7 @@ async def change_incident(
             not_before=not_before,
         )
 
+    remark(described(changes))
     await asyncio.wrap_future(service.writer.perform(work))
 
 

@@ -79,8 +79,10 @@ class Edge:
         if action is None or (occurrence.recorded and status < 400):
             return
         outcome = _outcome(occurrence, status)
-        if action is Action.SIGN_IN and outcome is Outcome.DONE and status == 200 and not occurrence.actor:
-            return  # the form, not yet a sign-in
+        if action in (Action.SIGN_IN, Action.SIGN_OUT) and outcome is Outcome.DONE:
+            shows_form = status == 200 and request.method in SAFE_METHODS
+            if shows_form or not occurrence.actor:
+                return  # on the way to it
         query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"))) if outcome is Outcome.DONE else {}
         detail = f"status {status}" if status >= 400 else asked_for(query)
         self._service.witness.note(occurrence.deed(outcome, detail))

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from tocsin import triage
 from tocsin.access import READ_ALERTS, READ_INCIDENTS, WRITE_ALERTS, WRITE_INCIDENTS
+from tocsin.audit import described
 from tocsin.dialects import graph, graph_objects, graph_updates
 from tocsin.dialects.patching import BODY_BYTES_MAX
 from tocsin.errors import NotFound
@@ -29,6 +30,7 @@ from tocsin.web.bodies import read_body
 from tocsin.web.graph_asking import ROOT, Asked, answering, ask
 from tocsin.web.graph_lists import GraphLists
 from tocsin.web.graph_reading import GraphReading
+from tocsin.witness import remark
 
 
 def graph_routes(service: Service) -> list[Route]:
@@ -159,6 +161,7 @@ class _Alerts:
                 not_before=asked.not_before,
             )
 
+        remark(described(changes))
         await asyncio.wrap_future(service.writer.perform(work))
 
     def _version(self, asked: Asked, alert_id: str) -> AlertVersion:

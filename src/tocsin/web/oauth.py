@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tocsin.audit import redacted
 from tocsin.identity.issuer import DEVICE_GRANT, Issuer
 from tocsin.identity.issuing import IssuerError, TokenRequest, parse_form, resolve_tenant
 from tocsin.identity.names import ServiceNames
@@ -92,7 +93,7 @@ def _refusal(request: Request, error: IssuerError, now: int) -> Response:
     )
     content = {
         "error": error.error,
-        "error_description": f"AADSTS{error.number}: {error} Trace ID: {trace_id} "
+        "error_description": f"AADSTS{error.number}: {redacted(str(error))} Trace ID: {trace_id} "
         f"Correlation ID: {correlation_id} Timestamp: {timestamp}",
         "error_codes": [error.number],
         "timestamp": timestamp,

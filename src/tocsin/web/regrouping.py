@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from tocsin import regroup
 from tocsin.access import READ_INCIDENTS, WRITE_INCIDENTS, Principal, Scope
+from tocsin.audit import described
 from tocsin.correlation.engine import Link
 from tocsin.correlation.guards import Limits
 from tocsin.dialects import defender, evidence
@@ -36,6 +37,7 @@ from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.web.answers import answering
 from tocsin.web.api import actor_of, answer_headers, caller, incident_id_of, renderer
 from tocsin.web.bodies import read_body
+from tocsin.witness import remark
 
 _REDIRECTS_MAX: Final = 1_000
 _PAGING: Final = only(machine_options(frozenset()), "$top", "$skip")
@@ -159,6 +161,7 @@ async def _perform(service: Service, principal: Principal, work: _Verb, incident
         who = By(actor=actor_of(principal), clock=service.clock(), not_before=not_before, comment=asked.comment)
         return work(store, incident_id, asked, who)
 
+    remark(described(asked))
     return await asyncio.wrap_future(service.writer.perform(commit))
 
 

@@ -13,6 +13,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from tocsin.audit import redacted
 from tocsin.errors import Forbidden, InvalidInput, NotFound, TocsinError, Unauthenticated, Unavailable
 from tocsin.identity.names import ServiceNames
 from tocsin.web.answers import asked_at
@@ -68,7 +69,9 @@ class Rendering:
 
     def message(self, request: Request, status: int, title: str, message: str) -> Response:
         """A page that says one thing; what stands between backquotes in `message` is shown as code."""
-        return self.page(request, "message.html", status, tenant=None, title=title, message=message, code=status)
+        return self.page(
+            request, "message.html", status, tenant=None, title=title, message=redacted(message), code=status
+        )
 
     def failure(self, request: Request, error: TocsinError) -> Response:
         """The page for an expected failure."""
