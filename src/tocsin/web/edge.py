@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin.audit import Action, Outcome
-from tocsin.errors import Forbidden, TocsinError
+from tocsin.errors import Forbidden
 from tocsin.identity.names import LOOPBACK_HOSTS
 from tocsin.service import Service
 from tocsin.web.csrf import SAFE_METHODS, require_own_origin
@@ -95,11 +95,11 @@ class Edge:
         flushed = self._service.witness.flush(self._service.writer)
         if flushed is None:
             return
-        try:
-            async with asyncio.timeout(_COMMIT_SECONDS_MAX):
-                await asyncio.shield(asyncio.wrap_future(flushed))
-        except (TocsinError, TimeoutError) as error:
-            log.warning("audit_postponed", reason=str(error) or "the writer is busy")
+        written = asyncio.wrap_future(flushed)
+        await asyncio.wait([written], timeout=_COMMIT_SECONDS_MAX)
+        failure = written.exception() if written.done() else TimeoutError("the writer is busy")
+        if failure is not None:
+            log.warning("audit_postponed", reason=str(failure))
 
 
 def _told(scope: Scope, known: bool) -> tuple[Action | None, str]:
