@@ -52,6 +52,9 @@ _NOTES: Final = """
   resolved as well and tagged `suppressed`; the change log of the incident says the reason. They teach the
   correlation nothing, so they neither join nor make anything usual. When a person opens such an incident again it
   takes no more of them. Removing the rule, or its expiry, holds for alerts that come later.
+- **Critical** changes no grouping, only the [priority](priority.md), and that at once and for stored incidents as well:
+  the score is made when it is asked for. The higher of this and of the built-in meaning of device tags counts; `low`
+  takes nothing away. An incident keeps 50 devices, 50 accounts and 16 tags, and what it keeps is looked at.
 - **Closing as a false positive** needs no knob: see [priority](priority.md), feedback. Opening the incident again
   takes it back.
 """

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tocsin.correlation.memory import IncidentFacts
-from tocsin.correlation.priority import Band, Priority, band_of, priority
+from tocsin.correlation.priority import Band, Priority, Stake, band_of, priority
 from tocsin.correlation.signals import Finding, Signals
 
 
@@ -87,3 +87,18 @@ def test_however_often_closed_the_score_stays_within_bounds() -> None:
     signals = Signals((finding(1, asset=7),))
     assert scored(signals, {(1, 7): 1_000_000}).score == 0
     assert scored(Signals(tuple(finding(rule, bits=12.0, share=1.0) for rule in range(64)))).score == 100
+
+
+@pytest.mark.parametrize(
+    ("by_tag", "stake", "text"),
+    [
+        (0, Stake(3, "device dc1"), "device dc1 of criticality 3 of 3"),
+        (1, Stake(2, "account ann"), "account ann of criticality 2 of 3"),
+        (3, Stake(1, "device dc1"), "an asset of criticality 3 of 3"),
+        (0, Stake(2, ""), "an asset of criticality 2 of 3"),
+        (0, Stake(0, "device lab"), None),
+    ],
+)
+def test_the_most_critical_asset_counts_whoever_says_so(by_tag: int, stake: Stake, text: str | None) -> None:
+    made = priority(IncidentFacts(1, signals=Signals((new(1),), criticality=by_tag)), None, stake)
+    assert [term.text for term in made.terms if term.name == "criticality"] == ([text] if text else [])

@@ -12,10 +12,11 @@ from tocsin.correlation.habit import Surprise
 from tocsin.correlation.signals import (
     FINDINGS_MAX,
     NOBODY,
+    TAGS_MAX,
     Signals,
     assets_of,
-    criticality_of,
     merged_signals,
+    tags_together,
     threat_of,
     with_alert,
 )
@@ -95,8 +96,20 @@ def test_the_order_of_arrival_of_findings_does_not_matter() -> None:
 
 def test_tags_tell_how_critical_a_device_is() -> None:
     tagged = Device(device_dns_name="dc1", tags=("Lab", "Tier-0"))
-    assert criticality_of(msgspec.structs.replace(alert(), devices=(Device(device_dns_name="pc"), tagged))) == 3
-    assert criticality_of(alert(devices=("pc",))) == 0
+    several = msgspec.structs.replace(alert(), devices=(Device(device_dns_name="pc"), tagged))
+    assert with_alert(Signals(), several, 1, {2: USUAL}, CALM)[0].criticality == 3
+    assert with_alert(Signals(), alert(devices=("pc",)), 1, {2: USUAL}, CALM)[0].criticality == 0
+
+
+def test_tags_are_kept_once_and_bounded_and_the_critical_ones_stay() -> None:
+    signals = Signals()
+    for number in range(TAGS_MAX + 5):
+        tagged = Device(device_dns_name="pc", tags=(f"Lab-{number} ", "lab-0"))
+        signals, _ = with_alert(signals, msgspec.structs.replace(alert(number), devices=(tagged,)), 1, {2: USUAL}, CALM)
+    assert signals.tags == tuple(f"lab-{number}" for number in range(TAGS_MAX))
+    assert tags_together(signals.tags, ["lab-99"]) is signals.tags
+    assert tags_together(signals.tags, ["tier0"])[0] == "tier0"
+    assert merged_signals(Signals(tags=("a",)), Signals(tags=("b", "a"))).tags == ("a", "b")
 
 
 def test_an_actor_a_family_or_a_verdict_confirms_a_threat() -> None:

@@ -13,7 +13,9 @@ import pytest
 from tocsin.correlation.engine import Correlator, Placement
 from tocsin.correlation.evidence import evidence_keys
 from tocsin.correlation.guards import Limits
-from tocsin.correlation.memory import MemoryView
+from tocsin.correlation.memory import IncidentFacts, MemoryView
+from tocsin.correlation.priority import Stake
+from tocsin.correlation.signals import Signals
 from tocsin.correlation.tuned import Tuned, is_set_aside, suppression_key, tuned_of
 from tocsin.correlation.tuning import (
     NO_TUNING,
@@ -183,10 +185,12 @@ def test_criticality_is_the_highest_that_fits_and_none_where_nothing_is_said() -
     ready = Tuned(
         tuned("critical+=device=dc*;tier=critical", "critical+=account=ann;tier=high", "critical+=tag=lab*;tier=low")
     )
-    assert ready.criticality(alert(1, host="DC1.corp.example", account_name="CORP\\Ann")) == 3
-    assert ready.criticality(alert(1, host="pc1", account_name="ann@corp.example")) == 2
-    assert ready.criticality(alert(1, host="pc1")) is None
-    assert ready.criticality_of([], [], ["lab-7"]) == 0
+    assert ready.stake(IncidentFacts(1, devices=("pc1", "dc1.corp.example"), users=("ann",))) == Stake(
+        3, "device dc1.corp.example"
+    )
+    assert ready.stake(IncidentFacts(1, devices=("pc1",), users=("bob", "ann"))) == Stake(2, "account ann")
+    assert ready.stake(IncidentFacts(1, devices=("pc1",))) is None
+    assert ready.stake(IncidentFacts(1, signals=Signals(tags=("lab-7",)))) == Stake(0, "tag lab-7")
 
 
 @pytest.mark.parametrize(

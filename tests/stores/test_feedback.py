@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from house import START, Client, HandClock, native, running
-from tocsin.access import Permission, Scope
+from tocsin.access import Grant, Permission, Scope
+from tocsin.correlation.tuning import NO_TUNING, Tuning, with_setting
+from tocsin.stores.sqlite.connection import DATABASE_NAME, open_side_writer, transaction
+from tocsin.stores.sqlite.tuning import Tunings
 from tocsin.ticks import DAY
 
 FALSE_POSITIVE = {"status": "Resolved", "classification": "FalsePositive"}
@@ -89,3 +92,38 @@ def test_another_tenant_learns_nothing(client: Client) -> None:
     assert sum(client.service.feedback.benign(scope_of(client), facts).values()) == 1
     foreign = Scope.everything_of(client.tenant.tenant_id + 1)
     assert client.service.feedback.benign(foreign, facts) == {}
+
+
+def put(client: Client, tuning: Tuning, after: int) -> None:
+    """Set a tuning as a command does, beside the running server."""
+    connection = open_side_writer(client.service.settings.data_dir / DATABASE_NAME)
+    with transaction(connection):
+        tenant_id = client.tenant.tenant_id
+        Tunings(connection).write(tenant_id, tuning, after=after, actor="ann", reason="a test", at=START)
+    connection.close()
+
+
+def test_a_change_of_criticality_holds_at_once_and_for_stored_incidents(client: Client) -> None:
+    here, elsewhere = sighting(client, 1), sighting(client, 2, host="ws-8")
+    before, other = score(client, here), score(client, elsewhere)
+    put(client, with_setting(NO_TUNING, "critical+=device=ws-7;tier=high"), 0)
+    high = score(client, here)
+    put(client, with_setting(NO_TUNING, "critical+=device=ws-7;tier=critical"), 1)
+    assert score(client, here) > high > before
+    assert score(client, elsewhere) == other
+    put(client, NO_TUNING, 2)
+    assert score(client, here) == before
+
+
+def test_the_critical_asset_is_named_only_to_those_who_see_everything(client: Client) -> None:
+    incident_id = sighting(client, 1)
+    put(client, with_setting(NO_TUNING, "critical+=device=ws-7;tier=critical"), 0)
+    whole = scope_of(client)
+    facts = client.service.reader.facts(client.service.reader.get_incident(whole, incident_id))
+    partly = Scope(whole.tenant_id, (Grant(workloads=frozenset({"Custom"}), device_groups=None, may_manage=False),))
+    texts = []
+    for scope in (whole, partly):
+        made = client.service.feedback.priority(scope, facts)
+        assert made is not None
+        texts += [term.text for term in made.terms if term.name == "criticality"]
+    assert texts == ["device ws-7 of criticality 3 of 3", "an asset of criticality 3 of 3"]

@@ -66,6 +66,13 @@ class Priority(msgspec.Struct, frozen=True, gc=False):
         return band_of(self.score)
 
 
+class Stake(msgspec.Struct, frozen=True, gc=False):
+    """What a tenant says of an asset: its `tier`, 0 low to 3 critical, and which asset that is."""
+
+    tier: int
+    asset: str
+
+
 def band_of(score: int) -> Band:
     """The band of a score (`incidents-api.md` section 2, priorityScore)."""
     if score > 85:
@@ -73,21 +80,25 @@ def band_of(score: int) -> Band:
     return Band.LOW if score < 15 else Band.MEDIUM
 
 
-def priority(facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None = None) -> Priority:
+def priority(
+    facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None = None, stake: Stake | None = None
+) -> Priority:
     """The priority with its terms. `benign` is how often people closed a (rule, asset) as benign, closings that were
-    taken back not counted."""
+    taken back not counted. `stake` is the most that the tenant says now of one of its assets."""
     signals = facts.signals
     best = _best_by_rule(signals.findings)
-    terms = [*_finding_terms(best), *_reach_terms(facts), *_stake_terms(signals)]
+    terms = [*_finding_terms(best), *_reach_terms(facts), *_stake_terms(signals, stake)]
     if benign:
         terms += _benign_terms(signals.findings, best, benign)
     points = round(sum(term.points for term in terms), 3)
     return Priority(round(100 * (1 - exp(-max(0.0, points) / SCALE))), points, tuple(terms))
 
 
-def priority_of(facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None = None) -> Priority | None:
+def priority_of(
+    facts: IncidentFacts, benign: Mapping[tuple[int, int], int] | None = None, stake: Stake | None = None
+) -> Priority | None:
     """The priority to show; None for a husk, and for an incident of before findings were kept."""
-    return priority(facts, benign) if facts.signals.findings and not facts.redirect_to else None
+    return priority(facts, benign, stake) if facts.signals.findings and not facts.redirect_to else None
 
 
 def severity_points(finding: Finding) -> float:
@@ -139,11 +150,14 @@ def _reach_terms(facts: IncidentFacts) -> list[Term]:
     return terms
 
 
-def _stake_terms(signals: Signals) -> list[Term]:
+def _stake_terms(signals: Signals, stake: Stake | None) -> list[Term]:
     terms = []
-    if signals.criticality:
-        text = f"an asset of criticality {signals.criticality} of {len(CRITICALITY_POINTS) - 1}"
-        terms.append(_term("criticality", CRITICALITY_POINTS[signals.criticality], text))
+    criticality, asset = signals.criticality, "an asset"
+    if stake is not None and stake.tier >= criticality:
+        criticality, asset = stake.tier, stake.asset or asset
+    if criticality:
+        text = f"{asset} of criticality {criticality} of {len(CRITICALITY_POINTS) - 1}"
+        terms.append(_term("criticality", CRITICALITY_POINTS[criticality], text))
     if signals.threat:
         terms.append(_term("threat", THREAT_POINTS, f"confirmed: {signals.threat}"))
     if signals.moment >= MOMENT_MIN:

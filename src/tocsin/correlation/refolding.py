@@ -14,7 +14,15 @@ from tocsin.correlation.evidence import Evidence, evidence_keys
 from tocsin.correlation.facts import with_alert
 from tocsin.correlation.kinds import RULE
 from tocsin.correlation.memory import POSTINGS_MAX, EntityMemory, IncidentFacts, Posting
-from tocsin.correlation.signals import Signals, assets_of, criticality_of, merged_signals, threat_of
+from tocsin.correlation.signals import (
+    Signals,
+    assets_of,
+    criticality_of,
+    merged_signals,
+    tags_of,
+    tags_together,
+    threat_of,
+)
 from tocsin.model import Alert
 
 
@@ -59,9 +67,11 @@ def _signals_of(alerts: Sequence[Held], known: Iterable[Signals]) -> Signals:
             part = msgspec.structs.replace(signals, findings=findings)
             together = part if together is None else merged_signals(together, part)
     threats = [threat for each in alerts if (threat := threat_of(each.alert))]
+    tags = tags_together((), [tag for each in alerts for tag in tags_of(each.alert)])
     return msgspec.structs.replace(
         together or Signals(),
-        criticality=max([criticality_of(each.alert) for each in alerts]),
+        criticality=criticality_of(tags),
+        tags=tags,
         threat=threats[0] if threats else "",
     )
 

@@ -6,7 +6,7 @@ bad, and what else was unusual at the time. What that is worth is `priority`'s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -19,6 +19,8 @@ from tocsin.model import Alert
 
 FINDINGS_MAX: Final = 32
 ASSETS_MAX: Final = 8
+TAGS_MAX: Final = 16
+TAG_MAX: Final = 64
 TITLE_MAX: Final = 120
 MOMENT_FULL: Final = 30.0
 """Bits of others' surprise, within about ten minutes, that count as a full strange moment."""
@@ -50,7 +52,8 @@ class Signals(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`criticality` is 0 to 3, the highest of the devices. `threat` names what confirmed it as bad, else empty.
 
     `moment` (0 to 1) is how much that is unusual happened elsewhere in the tenant at the time; `own` is the
-    incident's own part in the tenant's unrest.
+    incident's own part in the tenant's unrest. `tags` are those of its devices, in lower case, for a tenant that
+    says later what they mean.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -58,6 +61,7 @@ class Signals(msgspec.Struct, frozen=True, array_like=True, gc=False):
     threat: str = ""
     moment: float = 0.0
     own: Unrest = Unrest()
+    tags: tuple[str, ...] = ()
 
 
 def assets_of(evidence: Sequence[Evidence]) -> tuple[int, ...]:
@@ -86,9 +90,10 @@ def with_alert(
         fresh = fresh or known is None
         if known is None or rank > known.severity:
             new.append(Finding(rule, asset, alert.title[:TITLE_MAX], rank, surprise.bits, surprise.share))
-    criticality = max(signals.criticality, criticality_of(alert))
+    tags = tags_together(signals.tags, tags_of(alert))
+    criticality = signals.criticality if tags is signals.tags else max(signals.criticality, criticality_of(tags))
     threat = signals.threat or threat_of(alert)
-    if not new and criticality == signals.criticality and threat == signals.threat:
+    if not new and tags is signals.tags and threat == signals.threat:
         return signals, unrest
     at, moment, own = alert.first_activity, signals.moment, signals.own
     if fresh:
@@ -96,7 +101,7 @@ def with_alert(
         moment = max(moment, round(min(1.0, max(0.0, others) / MOMENT_FULL), 3))
         stir = max([each.bits if is_strange(each) else 0.0 for each in surprises.values()])
         own, unrest = own.stirred(at, stir), unrest.stirred(at, stir)
-    return Signals(_together(signals.findings, new), criticality, threat, moment, own), unrest
+    return Signals(_together(signals.findings, new), criticality, threat, moment, own, tags), unrest
 
 
 def _known(findings: tuple[Finding, ...], rule: int, asset: int) -> Finding | None:
@@ -114,13 +119,27 @@ def merged_signals(target: Signals, source: Signals) -> Signals:
         target.threat or source.threat,
         min(target.moment, source.moment),
         target.own.joined(source.own),
+        tags_together(target.tags, source.tags),
     )
 
 
-def criticality_of(alert: Alert) -> int:
-    """The highest criticality that the tags of the alert's devices tell, 0 to 3."""
-    tags = [tag for device in alert.devices[:DEVICES_READ_MAX] for tag in device.tags]
-    return max([CRITICAL_TAGS.get(tag.strip().lower(), 0) for tag in tags]) if tags else 0
+def tags_of(alert: Alert) -> list[str]:
+    """The tags of the alert's devices, in lower case."""
+    return [tag.strip().lower()[:TAG_MAX] for device in alert.devices[:DEVICES_READ_MAX] for tag in device.tags]
+
+
+def tags_together(known: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
+    """Both, each once, the same object where nothing is new; of too many the most critical, then those known first."""
+    new = [tag for tag in dict.fromkeys(more) if tag and tag not in known]
+    if not new:
+        return known
+    kept = tuple(sorted((*known, *new), key=lambda tag: -CRITICAL_TAGS.get(tag, 0))[:TAGS_MAX])
+    return known if kept == known else kept
+
+
+def criticality_of(tags: Iterable[str]) -> int:
+    """The highest criticality that tags tell, 0 to 3."""
+    return max([CRITICAL_TAGS.get(tag, 0) for tag in tags], default=0)
 
 
 def threat_of(alert: Alert) -> str:

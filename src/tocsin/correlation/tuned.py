@@ -20,6 +20,7 @@ from tocsin.correlation.evidence import KEYS_MAX, TEXT_MAX, Evidence, account_of
 from tocsin.correlation.guards import Limits
 from tocsin.correlation.kinds import Kind
 from tocsin.correlation.memory import IncidentFacts
+from tocsin.correlation.priority import Stake
 from tocsin.correlation.tuning import (
     NO_TUNING,
     TIERS,
@@ -182,24 +183,28 @@ class Tuned:
                 return rule
         return None
 
-    def criticality(self, alert: Alert) -> int | None:
-        """The highest tier (0 low to 3 critical) that is said of the alert's devices and accounts; None: nothing is."""
-        if not self._critical:
-            return None
-        tags = [tag.strip().lower() for device in alert.devices for tag in device.tags]
-        devices, accounts = list(_device_names(alert)), list(_account_names(alert))
-        return self.criticality_of(devices, accounts, tags)
+    def stake(self, facts: IncidentFacts) -> Stake | None:
+        """The highest tier that is said of the incident's devices, accounts and tags, and what it is said of; None:
+        nothing is. Names are those that the facts keep, some dozens."""
+        best: Stake | None = None
+        for device, account, tag, tier in self._critical:
+            if best is not None and tier <= best.tier:
+                continue
+            found = (
+                _named("device", device, facts.devices, with_labels=True)
+                or _named("account", account, facts.users)
+                or _named("tag", tag, facts.signals.tags)
+            )
+            best = Stake(tier, found) if found else best
+        return best
 
-    def criticality_of(self, devices: Sequence[str], accounts: Sequence[str], tags: Sequence[str]) -> int | None:
-        """As `criticality`, of names in lower case."""
-        found = [
-            tier
-            for device, account, tag, tier in self._critical
-            if (device and _any_fits(device, devices))
-            or (account and _any_fits(account, accounts))
-            or (tag and _any_fits(tag, tags))
-        ]
-        return max(found, default=None)
+
+def _named(noun: str, fits: Fits | None, names: Sequence[str], *, with_labels: bool = False) -> str:
+    if fits is not None:
+        for name in names:
+            if _any_fits(fits, _with_labels([name]) if with_labels else [name]):
+                return f"{noun} {name}"
+    return ""
 
 
 class _Always:

@@ -1,4 +1,5 @@
-"""What people closed as benign, finding by finding, so that the same finding is less urgent next time.
+"""What people said that makes incidents more or less urgent: what they closed as benign, finding by finding, and
+what their tuning calls critical. Scores are made when they are asked for, so both hold at once.
 
 A closing counts while it stands: an incident that is opened again, judged anew, merged away or removed by retention
 says nothing any more. What a closing is worth is `correlation.priority`'s.
@@ -14,9 +15,10 @@ import msgspec
 
 from tocsin.access import Scope
 from tocsin.correlation.memory import IncidentFacts
-from tocsin.correlation.priority import BENIGN_MAX, Priority, priority_of
+from tocsin.correlation.priority import BENIGN_MAX, Priority, Stake, priority_of
 from tocsin.model import Classification, IncidentStatus
 from tocsin.stores.sqlite.sight import sight_of
+from tocsin.stores.sqlite.tuning import NewestTunings
 
 BENIGN: Final = frozenset({Classification.FALSE_POSITIVE, Classification.INFORMATIONAL_EXPECTED_ACTIVITY})
 
@@ -51,10 +53,18 @@ class Feedback:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self._tunings = NewestTunings(connection)
 
     def priority(self, scope: Scope, facts: IncidentFacts) -> Priority | None:
-        """The priority of an incident to whose facts the caller has a right, with what people said of its like."""
-        return priority_of(facts, self.benign(scope, facts))
+        """The priority of an incident to whose facts the caller has a right, with what people said of its like and
+        of its assets."""
+        return priority_of(facts, self.benign(scope, facts), self._stake(scope, facts))
+
+    def _stake(self, scope: Scope, facts: IncidentFacts) -> Stake | None:
+        tuned = None if scope.is_empty else self._tunings.get(scope.tenant_id)
+        stake = None if tuned is None else tuned.stake(facts)
+        # An incident may hold devices that this caller may not see: the tier counts, the name is not said.
+        return stake if stake is None or scope.whole_tenant else msgspec.structs.replace(stake, asset="")
 
     def benign(self, scope: Scope, facts: IncidentFacts) -> dict[tuple[int, int], int]:
         """How often each finding of this incident was closed as benign in other visible incidents, at most BENIGN_MAX

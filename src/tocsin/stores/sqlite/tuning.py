@@ -17,6 +17,8 @@ from tocsin.errors import InvalidInput, NotFound
 from tocsin.ticks import SECOND
 
 FRESH: Final = 30 * SECOND
+READY_MAX: Final = 64
+"""Tenants whose tuning a reader keeps ready."""
 REASON_CHARACTERS_MAX: Final = 500
 _SELECT: Final = "SELECT version, at, actor, reason, document FROM tuning "
 
@@ -101,3 +103,23 @@ class TuningsInForce:
     def forget(self) -> None:
         """Ask anew, after a transaction that was undone."""
         self._known.clear()
+
+
+class NewestTunings:
+    """What is in force for each tenant at this very moment: only the number of the version is asked each time."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._known: dict[int, tuple[int, Tuned | None]] = {}
+
+    def get(self, tenant_id: int) -> Tuned | None:
+        """The tenant's tuning; None where it changes nothing."""
+        row = self._connection.execute("SELECT max(version) FROM tuning WHERE tenant_id = ?", (tenant_id,)).fetchone()
+        newest = int(row[0] or 0) if row is not None else 0
+        version, tuned = self._known.get(tenant_id, (0, None))
+        if newest != version:
+            tuned = tuned_of(Tunings(self._connection).newest(tenant_id).tuning)
+            if len(self._known) >= READY_MAX:
+                self._known.clear()
+            self._known[tenant_id] = newest, tuned
+        return tuned
