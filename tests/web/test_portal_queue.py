@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from house import START, Client, HandClock, native, running, shared_url
+from tocsin.access import Permission
 from tocsin.errors import InvalidInput
 from tocsin.ticks import DAY, HOUR, SECOND, format_ticks
 from tocsin.web.csrf import FIELD
@@ -82,6 +83,23 @@ NARROWED: tuple[tuple[str, list[str]], ...] = (
     ("$filter=", ["3", "2", "1"]),
     ("$filter=assignedTo+eq+'a%26b'", []),
 )
+
+
+def test_the_most_urgent_comes_first_where_that_is_asked_for(tmp_path: Path, clock: HandClock) -> None:
+    with running(tmp_path / "other", clock) as client:
+        for number, severity in enumerate(("Low", "High", "Informational", "Medium", "High"), 1):
+            hosts = devices(*[f"{number}-{each}.example" for each in range(number)])
+            client.ingest(native(number, title=f"Finding {number}", severity=severity, devices=hosts))
+        headers = {"authorization": f"Bearer {client.token_for('triage', Permission.READ_WRITE)}"}
+        answer = client.http.patch("/api/incidents/5", headers=headers, json={"status": "Resolved"})
+        assert answer.status_code == 200
+        sign_in(client)
+        assert names(page(client, "/incidents")) == ["5", "4", "3", "2", "1"]
+        tree = page(client, "/incidents?order=priority")
+        assert names(tree) == ["2", "4", "3", "1"]
+        assert names(page(client, "/incidents?order=priority&status=Resolved")) == ["5"]
+        assert any("order=priority" in link and "severity=High" in link for link in tree.links())
+        assert client.http.get("/incidents?order=size").status_code == 400
 
 
 def test_chips_and_filter_narrow_the_list(client: Client) -> None:

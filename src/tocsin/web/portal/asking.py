@@ -18,11 +18,13 @@ from tocsin.model import IncidentStatus, Severity
 from tocsin.odata import INCIDENT_OPTIONS, And, Compare, Expression, Field, OneOf, Operator, Order, parse_options
 
 PAGE: Final = 50
+URGENT_LOOKED_AT: Final = 2_000
+"""Incidents of the newest changes that are put in the order of their priority: a look has a bounded price."""
 WORDS_LENGTH_MAX: Final = 200
 SEVERITIES: Final = (Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFORMATIONAL)
 STATUSES: Final = (IncidentStatus.ACTIVE, IncidentStatus.IN_PROGRESS, IncidentStatus.RESOLVED)
 
-_NAMES: Final = frozenset({"severity", "status", "merged", "$filter", "older", "newer"})
+_NAMES: Final = frozenset({"severity", "status", "merged", "$filter", "order", "older", "newer"})
 _COMPARISON: Final = re.compile(r"\S\s+(?:eq|ne|gt|ge|lt|le)(?:\s|$)", re.ASCII)
 _UNQUOTED: Final = re.compile(r"\s(?:eq|ne|gt|ge|lt|le)\s+([A-Za-z]+)\b", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*#?([0-9]{1,18})\s*", re.ASCII)
@@ -45,12 +47,16 @@ class Words(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue page. `older` and `newer` are the time of change beyond which it begins, 0 for "not said"."""
+    """A queue page. `older` and `newer` are the time of change beyond which it begins, 0 for "not said".
+
+    `urgent` puts the highest priority first, of what is not resolved where no status is chosen.
+    """
 
     severities: tuple[Severity, ...] = ()
     statuses: tuple[IncidentStatus, ...] = ()
     merged: bool = False
     text: str = ""
+    urgent: bool = False
     older: int = 0
     newer: int = 0
 
@@ -66,6 +72,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         pairs += [("status", each.value) for each in asked.statuses]
         pairs += [("merged", "1")] if asked.merged else []
         pairs += [("$filter", asked.text)] if asked.text else []
+        pairs += [("order", "priority")] if asked.urgent else []
         pairs += [(name, str(at)) for name, at in (("older", asked.older), ("newer", asked.newer)) if at]
         return f"?{urlencode(pairs)}" if pairs else ""
 
@@ -84,11 +91,16 @@ def read_asked(parameters: Sequence[tuple[str, str]]) -> Asked:
     last = dict(parameters)
     if unknown := [name for name in last if name not in _NAMES]:
         raise InvalidInput(f"This page takes no parameter named {unknown[0][:40]!r}.")
+    if last.get("order", "") not in ("", "priority"):
+        raise InvalidInput(
+            f"The order {last['order'][:40]!r} is not known; there is priority, and none for the newest."
+        )
     return Asked(
         severities=_chosen(SEVERITIES, [value for name, value in parameters if name == "severity"]),
         statuses=_chosen(STATUSES, [value for name, value in parameters if name == "status"]),
         merged=last.get("merged", "") == "1",
         text=last.get("$filter", "").strip(),
+        urgent=last.get("order", "") == "priority",
         older=_place(last.get("older", "")),
         newer=_place(last.get("newer", "")),
     )
@@ -119,6 +131,8 @@ def expression_of(asked: Asked, filter_: Expression | None) -> Expression | None
     if asked.statuses:
         shown = asked.statuses + ((IncidentStatus.REDIRECTED,) if asked.merged else ())
         terms.append(OneOf(Field.STATUS, shown))
+    elif asked.urgent:
+        terms.append(OneOf(Field.STATUS, (IncidentStatus.ACTIVE, IncidentStatus.IN_PROGRESS)))
     elif not asked.merged:
         terms.append(Compare(Field.STATUS, Operator.NE, IncidentStatus.REDIRECTED))
     if asked.older:

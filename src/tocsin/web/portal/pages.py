@@ -38,6 +38,7 @@ from tocsin.web.portal.asking import (
     PAGE,
     SEVERITIES,
     STATUSES,
+    URGENT_LOOKED_AT,
     Asked,
     FilterError,
     Words,
@@ -47,7 +48,7 @@ from tocsin.web.portal.asking import (
     read_filter,
 )
 from tocsin.web.portal.chart import daily_chart, first_day
-from tocsin.web.portal.queue import page_of, queue_row, status_words, turning
+from tocsin.web.portal.queue import Turning, most_urgent, page_of, queue_row, status_words, turning
 from tocsin.web.portal.rendering import INTERNAL, Rendering, Shown
 from tocsin.web.portal.session import COOKIE
 from tocsin.web.portal.story import history, lit_tactics, tell
@@ -155,9 +156,10 @@ class _Portal:
             found = (
                 [] if isinstance(wanted, FilterError) else self._find(visit, asked, self._meant(visit, asked, wanted))
             )
-        cards, more = page_of(asked, found)
+        cards, more = (found, False) if asked.urgent else page_of(asked, found)
         with self._reading:
             urgencies = [self._feedback.priority(visit.scope, card.facts) for card in cards]
+        shown = most_urgent(cards, urgencies) if asked.urgent else zip(cards, urgencies, strict=True)
         problem = wanted if isinstance(wanted, FilterError) else None
         return self._rendering.page(
             visit.request,
@@ -167,8 +169,8 @@ class _Portal:
             asked=asked,
             problem=problem,
             words=wanted.text if isinstance(wanted, Words) else "",
-            rows=[queue_row(card, urgency, visit.now) for card, urgency in zip(cards, urgencies, strict=True)],
-            turning=turning(asked, cards, more),
+            rows=[queue_row(card, urgency, visit.now) for card, urgency in shown],
+            turning=Turning(None, None) if asked.urgent else turning(asked, cards, more),
             tally=tally,
             chart=daily_chart(tally, visit.now),
             severities=SEVERITIES,
@@ -188,7 +190,7 @@ class _Portal:
             visit.scope,
             expression=expression,
             order_by=order_of(asked),
-            top=PAGE + 1,
+            top=URGENT_LOOKED_AT if asked.urgent else PAGE + 1,
             not_before=visit.not_before,
         )
         return self._overview.cards(rows)

@@ -92,6 +92,16 @@ def turning(asked: Asked, cards: Sequence[Card], more: bool) -> Turning:
     return Turning(newer, older)
 
 
+def most_urgent(found: Sequence[Card], urgencies: Sequence[Priority | None]) -> list[tuple[Card, Priority | None]]:
+    """The first page by priority, then by change; what has no priority comes last."""
+    pairs = sorted(
+        zip(found, urgencies, strict=True),
+        key=lambda pair: (-1.0 if pair[1] is None else pair[1].points, pair[0].row.change),
+        reverse=True,
+    )
+    return pairs[:PAGE]
+
+
 def page_of(asked: Asked, found: Sequence[Card]) -> tuple[list[Card], bool]:
     """The cards to show, newest first, of at most one more than a page; and whether there was one more."""
     shown = list(found[:PAGE])
