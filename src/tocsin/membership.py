@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tocsin.correlation.apart import bounded, living_id
 from tocsin.correlation.facts import husk_of, together_apart
 from tocsin.correlation.memory import APART_MAX, EntityMemory, IncidentFacts
 from tocsin.correlation.refolding import Held, facts_of, held, reposted, sightings_of
@@ -143,9 +144,31 @@ class Regrouping:
         known = [IncidentFacts(each, apart=self._apart[each]) for each in (target, *sorted(gone))]
         self._apart[target] = together_apart(*known)
 
+    def _tell_others(self, target: int) -> None:
+        """Let each incident that a new mark means know of it: what is cut off that one later must keep the cut too.
+
+        Nobody is shown marks, so an incident that only learns of one gets no version of it.
+        """
+
+        def find(incident_id: int) -> IncidentFacts | None:
+            if incident_id in self._members:
+                return IncidentFacts(incident_id, redirect_to=0 if self._members[incident_id] else target)
+            live = self._store.live(self._tenant_id, incident_id)
+            return None if live is None else live.facts
+
+        for here in [each for each, alerts in self._members.items() if alerts]:
+            live = self.lives.get(here)
+            known = () if live is None else live.facts.apart
+            for there in {living_id(each, find) for each in self._apart[here] if each not in known} - {0, here}:
+                if there in self._members:
+                    self._apart[there] = bounded([*self._apart[there], here])
+                elif (other := self._store.live(self._tenant_id, there)) is not None and here not in other.facts.apart:
+                    self._store.revise_marks(self._tenant_id, other, bounded([*other.facts.apart, here]))
+
     def write(self, target: int, action: str, detail: dict[str, Any]) -> Regrouped:
         """Number the changes and hand everything to the store; incidents that hold nothing become husks of `target`."""
         store, tenant_id = self._store, self._tenant_id
+        self._tell_others(target)
         changes = {each: self._counters.next_change(self._by.clock) for each in sorted(self._members)}
         moved = [
             (alert, incident_id)

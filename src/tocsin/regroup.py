@@ -15,7 +15,14 @@ from tocsin.documents import IncidentHeader, decode_alert
 from tocsin.errors import InvalidChange
 from tocsin.membership import By, Regrouped, Regrouping
 from tocsin.model import AlertStatus, Classification, Determination, IncidentStatus
-from tocsin.stores.sqlite.merged import MergedIncident, find_edges, find_merged, forget_merged, keep_without
+from tocsin.stores.sqlite.merged import (
+    MergedIncident,
+    find_edges,
+    find_merged,
+    forget_merged,
+    keep_without,
+    was_parted_since,
+)
 from tocsin.stores.sqlite.writing import LiveIncident, NewAlert, WriteStore
 from tocsin.triage import COMMENTS_CHARACTERS_MAX, TAGS_MAX, changeable, survivor
 from tocsin.uniting import united, without
@@ -177,13 +184,17 @@ def unmerge(store: WriteStore, tenant_id: int, husk_id: int, *, by: By) -> Regro
 def _take_back(store: WriteStore, tenant_id: int, work: Regrouping, holder: LiveIncident, kept: MergedIncident) -> None:
     """Take what a merge brought from the incident that has it now, and from every husk that it came through.
 
-    A husk on the way is later undone by itself: it must not bring back what was undone before.
+    A husk on the way is later undone by itself: it must not bring back what was undone before. Where people took apart
+    since, nobody knows which of the two a cut was about, so both keep all marks.
     """
     before, known_apart, at = kept.into_header, set(() if kept.into_facts is None else kept.into_facts.apart), kept
+    passed = [holder.incident_id]
     while before is not None and at.into_id != holder.incident_id:
         onward = find_merged(store.connection, tenant_id, at.into_id)
         if onward is None:
-            return
+            before = None
+            break
+        passed.append(at.into_id)
         numbers = set(onward.alert_numbers) - set(kept.alert_numbers)
         keep_without(
             store.connection, tenant_id, at.into_id, without(onward.header, kept.header, before), sorted(numbers)
@@ -195,6 +206,9 @@ def _take_back(store: WriteStore, tenant_id: int, work: Regrouping, holder: Live
         work.restore_untouched(holder.incident_id, kept.into_facts, kept.change)
     if before is not None:
         work.headers[holder.incident_id] = without(holder.header, kept.header, before)
+    if before is None or was_parted_since(store.connection, tenant_id, passed, kept.change):
+        work.inherit_apart(kept.facts.incident_id, holder.incident_id)
+    else:
         work.forget_apart(holder.incident_id, set(kept.facts.apart) - known_apart)
         work.inherit_apart(kept.facts.incident_id, holder.incident_id, but=known_apart)
 

@@ -13,10 +13,11 @@ from typing import Final
 
 import msgspec
 
+from tocsin.correlation.apart import Marks
 from tocsin.correlation.engine import Correlator, Link, Merge, Placement
 from tocsin.correlation.facts import husk_of
 from tocsin.correlation.guards import Limits
-from tocsin.correlation.memory import APART_MAX, IncidentFacts, MemoryView
+from tocsin.correlation.memory import IncidentFacts, MemoryView
 from tocsin.correlation.refolding import Held, facts_of, reposted, sightings_of
 from tocsin.correlation.tuned import Tuned, set_aside, suppression_key, tuned_of
 from tocsin.correlation.tuning import Tuning
@@ -110,6 +111,7 @@ class _Scratch:
     def __init__(self, history: History, tuned: Tuned | None, limits: Limits) -> None:
         self._history, self._tuned, self._limits = history, tuned, limits
         self._view = MemoryView()
+        self._marks = Marks(self._view.incidents)
         self._begin()
         self._stored: dict[int, int] = {}
         self._stored_members: dict[int, set[int]] = {}
@@ -128,8 +130,6 @@ class _Scratch:
         self._merges: dict[int, Reason] = {}
         self._warmed = self._replayed = self._suppressed = 0
         self._last, self._made_by_hand = 0, 0
-        self._apart_before: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-        self._apart_now: dict[int, tuple[int, ...]] = {}
 
     @property
     def taken(self) -> int:
@@ -145,7 +145,7 @@ class _Scratch:
         """End a batch: what it changed is in the view."""
         self._view.absorb(self._correlator.entities_changed, self._correlator.incidents_changed)
         self._view.entities.update(self._watch.entities_changed)
-        self._apart_now = {}
+        self._marks.flushed()
         self._begin()
 
     def note_stored(self, lines: Sequence[LogLine]) -> None:
@@ -230,7 +230,7 @@ class _Scratch:
         gone, kept = self._native.get(source), self._native.get(target)
         if gone is None or kept is None or gone not in self._members:
             return placement
-        self._note_merge(gone, kept)
+        self._marks.note_merge(gone, kept)
         self._correlator.follow_merge(gone, kept)
         self._pour(gone, kept)
         return msgspec.structs.replace(placement, incident_id=kept)
@@ -245,7 +245,7 @@ class _Scratch:
     def _hold(self, number: int, placement: Placement) -> None:
         for merge in placement.merges:
             self._merges[merge.source_id] = _reason(merge)
-            self._note_merge(merge.source_id, merge.target_id)
+            self._marks.note_merge(merge.source_id, merge.target_id)
             self._pour(merge.source_id, merge.target_id)
         self._tried[number] = placement.incident_id
         self._members.setdefault(placement.incident_id, set()).add(number)
@@ -346,7 +346,7 @@ class _Scratch:
         for source in sources if together else ():
             given, taking = self._matching(self._stored_members[source]), self._matching(self._stored_members[target])
             if given is not None and taking is not None:
-                self._note_merge(given, taking)
+                self._marks.note_merge(given, taking)
         there = self._stored_members.get(target, set()) - moving
         into = self._matching(there)
         if into is None or (not there and not together):
@@ -364,16 +364,17 @@ class _Scratch:
         self._members.setdefault(into, set()).update(moving)
         self._stored_members.setdefault(target, set()).update(moving)
         apart = {each: self._view.incidents[each].apart for each in touched if each in self._view.incidents}
+        passed = set(self._marks.way_of(into))
         self._fold_anew(touched, into, moving)
         if line.action == "unmerged":
-            self._apart_again(into, touched - {into}, apart)
+            self._marks.again(into, touched - {into}, apart, passed)
         else:
-            self._unite(into, apart)
+            self._marks.unite(into, apart, {into, *[each for each in apart if each not in self._members]})
         if not together:
             for source in sources:
                 other = self._matching(self._stored_members.get(source, set()))
                 if other is not None and other != into:
-                    self._part(into, other)
+                    self._marks.part(into, other)
                 self._handled.add(source)
                 self._show_decisions(source)
         self._handled.add(target)
@@ -412,53 +413,8 @@ class _Scratch:
         for key in sorted(keys):
             memory = self._view.entities.get(key)
             if memory is not None and memory.postings:
-                stale = {each.incident_id for each in memory.postings if self._living(each.incident_id) in groups}
+                stale = {each.incident_id for each in memory.postings if self._marks.living(each.incident_id) in groups}
                 self._view.entities[key] = reposted(memory, sightings.get(key, {}), stale)
-
-    def _living(self, tried_id: int) -> int:
-        facts = self._view.incidents.get(tried_id)
-        while facts is not None and facts.redirect_to:
-            tried_id = facts.redirect_to
-            facts = self._view.incidents.get(tried_id)
-        return tried_id
-
-    def _unite(self, into: int, apart: dict[int, tuple[int, ...]]) -> None:
-        """What must stay apart from those that gave alerts must stay apart from the one that took them."""
-        own = {into, *[each for each in apart if each not in self._members]}
-        kept = [each for one in sorted(apart, key=lambda each: each == into) for each in apart[one] if each not in own]
-        self._set_apart(into, kept)
-
-    def _apart_again(self, revived: int, holders: set[int], apart: dict[int, tuple[int, ...]]) -> None:
-        """Undo what a merge did to the marks: each has its own again, and the revived one those that came since."""
-        source, target = self._apart_before.get(revived, ((), ()))
-        own = list(source)
-        for holder in holders:
-            own += [each for each in apart.get(holder, ()) if each not in target and each != revived]
-            brought = set(source) - set(target)
-            self._set_apart(holder, [each for each in apart.get(holder, ()) if each not in brought])
-        self._set_apart(revived, own)
-
-    def _set_apart(self, tried: int, apart: Iterable[int]) -> None:
-        facts = self._view.incidents[tried]
-        kept = tuple(dict.fromkeys(apart))[-APART_MAX:]
-        self._view.incidents[tried] = msgspec.structs.replace(facts, apart=kept)
-
-    def _note_merge(self, source: int, target: int) -> None:
-        """Keep which marks both had before a merge, so that it can be undone."""
-        one, other = self._marks(target), self._marks(source)
-        self._apart_before[source] = (other, one)
-        both = [each for each in (*one, *other) if each not in (source, target)]
-        self._apart_now[target] = tuple(dict.fromkeys(both))[-APART_MAX:]
-
-    def _marks(self, tried: int) -> tuple[int, ...]:
-        facts = self._view.incidents.get(tried)
-        return self._apart_now.get(tried, () if facts is None else facts.apart)
-
-    def _part(self, one: int, other: int) -> None:
-        incidents = self._view.incidents
-        for here, there in ((one, other), (other, one)):
-            kept = [each for each in incidents[here].apart if each != there]
-            incidents[here] = msgspec.structs.replace(incidents[here], apart=tuple([*kept, there][-APART_MAX:]))
 
     def grouping(self, free_from: int) -> Grouping:
         """Both groupings, as they are at the end."""

@@ -58,6 +58,8 @@ def apply_step(store: WriteStore, tenant_id: int, step: Step, *, version: int, b
     if emptied:
         work.headers[into] = united(work.headers[into], [live.header for live in emptied])
         work.unite(into, [live.incident_id for live in emptied])
+    for source in sorted(moving.keys() - {live.incident_id for live in emptied}):
+        work.inherit_apart(into, source)
     told = {"alerts": sorted(set().union(*moving.values())), "from": sorted(moving), "tuning": version}
     work.write(into, RETUNED, told)
     return into

@@ -1,10 +1,11 @@
-"""Whatever people and the machine do to the grouping, in any order: nothing is lost, undoing is exact."""
+"""Whatever people and the machine do to the grouping, in any order: nothing is lost, undoing is exact, cuts hold."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,21 @@ TENANT = 1
 DRAW = st.integers(0, 10**6)
 
 
+def together(where: dict[int, int], pair: tuple[int, int]) -> bool:
+    """Whether one incident holds both alerts."""
+    return where[pair[0]] == where[pair[1]]
+
+
 class Grouping(RuleBasedStateMachine):
-    """One tenant; `count` is how many alerts there are."""
+    """One tenant; `count` is how many alerts there are. `cut` are pairs of alerts that a person took apart, whoever had
+    put them together, and did not put together again."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.bench = Bench(self.folder, HandClock())
         self.count = 0
+        self.cut: set[tuple[int, int]] = set()
         self.ingest(["a", "b"], 3)
 
     def teardown(self) -> None:
@@ -82,7 +90,13 @@ class Grouping(RuleBasedStateMachine):
         except (InvalidChange, Redirected):
             assert self.bench.reader.last_change(self.bench.scope) == change
             return None
-        assert self.where().keys() == before.keys()
+        after = self.where()
+        assert after.keys() == before.keys()
+        for pair in combinations(sorted(before), 2):
+            if together(after, pair):
+                self.cut.discard(pair)
+            elif together(before, pair):
+                self.cut.add(pair)
         return done
 
     def merge(self, source: int, target: int) -> Regrouped | None:
@@ -98,6 +112,7 @@ class Grouping(RuleBasedStateMachine):
         self.count += number
         after = self.where()
         assert len(after) == self.count
+        assert not [pair for pair in self.cut if together(after, pair)]
 
     @rule(one=DRAW, two=DRAW)
     def merge_two(self, one: int, two: int) -> None:

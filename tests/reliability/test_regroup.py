@@ -298,11 +298,25 @@ def test_a_cut_holds_for_every_part_of_what_was_cut_even_after_a_restart(bench: 
     bench.ingest(*chain("a", "b", "c", "d", "e"))
     assert cut(bench, 3) == 2
     assert cut(bench, 2) == 3
-    assert (apart(bench, 1), apart(bench, 2), apart(bench, 3)) == ({2, 3}, {1}, {1, 2})
+    assert (apart(bench, 1), apart(bench, 2), apart(bench, 3)) == ({2, 3}, {1, 3}, {1, 2})
     bench.open()
     for number, (one, other) in enumerate((("b", "e"), ("a", "b"), ("a", "e")), 20):
         bench.ingest(native(number, entities=shared_url(one) + shared_url(other)))
     assert [header(bench, each).redirect_incident_id for each in (1, 2, 3)] == [None, None, None]
+
+
+def test_a_cut_follows_both_parts_through_merges_of_the_machine_and_later_cuts(bench: Bench) -> None:
+    bench.ingest(native(90, entities=shared_url("y")))
+    bench.ingest(native(91, entities=shared_url("z")))
+    bench.ingest(*chain("a", "b", "c", "d", "e", "f"))
+    parts = [cut(bench, each) for each in (5, 4, 6)]
+    assert [numbers(bench, each) for each in (3, *parts)] == [[3], [5], [4], [6, 7, 8]]
+    bench.ingest(native(20, entities=shared_url("y") + shared_url("f")))
+    bench.ingest(native(21, entities=shared_url("z") + shared_url("a")))
+    assert (header(bench, 3).redirect_incident_id, header(bench, 6).redirect_incident_id) == (2, 1)
+    bench.open()
+    bench.ingest(*[native(30 + n, entities=shared_url("y") + shared_url(each)) for n, each in enumerate("zcbd")])
+    assert [header(bench, each).redirect_incident_id for each in (1, 2, 4, 5)] == [None] * 4
 
 
 def test_no_alert_of_the_same_delivery_joins_what_was_cut(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from tocsin import ticks
+from tocsin.correlation.apart import with_living_marks
 from tocsin.correlation.decay import (
     ASSET_WEIGHT,
     MOMENT_WEIGHT,
@@ -196,7 +197,7 @@ class Correlator:
         source = self._facts(source_id)
         combined = merged(self._facts(target_id), source)
         self._change(husk_of(source, target_id))
-        self._change(combined)
+        self._change(with_living_marks(combined, self._incident))
         self._merge_count += 1
 
     def set_aside(self, alert: Alert, alert_number: int, new_incident_id: int, key: int) -> Placement:
@@ -316,7 +317,7 @@ class Correlator:
         for score, other, sightings in others:
             if score < self._limits.merge_score or len(merges) >= self._limits.merges_max:
                 break
-            obstacle = merge_obstacle(self._facts(joined), self._facts(other), self._limits)
+            obstacle = merge_obstacle(self._facts(joined), self._facts(other), self._limits, self._incident)
             if obstacle is None and self._tuned is not None:
                 obstacle = self._tuned.merge_obstacle(self._facts(joined), self._facts(other))
             if obstacle is not None:
@@ -324,10 +325,7 @@ class Correlator:
                     kept_apart.append(f"not merged with incident {other} (score {score:.2f}): {obstacle}")
                 continue
             target, source = min(joined, other), max(joined, other)
-            combined = merged(self._facts(target), self._facts(source))
-            self._change(husk_of(self._facts(source), target))
-            self._change(combined)
-            self._merge_count += 1
+            self.follow_merge(source, target)
             merges.append(Merge(source, target, round(score, 4), _shown(sightings), _strongest(sightings)))
             joined = target
         return merges

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tocsin.correlation.apart import Find, taken_apart
 from tocsin.correlation.memory import IncidentFacts
 from tocsin.model import Classification, Determination, IncidentStatus
 
@@ -33,11 +34,14 @@ def join_obstacle(incident: IncidentFacts, limits: Limits) -> str | None:
     return None
 
 
-def merge_obstacle(one: IncidentFacts, other: IncidentFacts, limits: Limits) -> str | None:
-    """Why two incidents may not become one, or None where they may. The order of the two does not matter."""
+def merge_obstacle(one: IncidentFacts, other: IncidentFacts, limits: Limits, find: Find) -> str | None:
+    """Why two incidents may not become one, or None where they may. The order of the two does not matter.
+
+    `find` gives the facts of any incident, husks included.
+    """
     if IncidentStatus.RESOLVED in (one.status, other.status):
         return "one of the two is resolved"
-    if other.incident_id in one.apart or one.incident_id in other.apart:
+    if taken_apart(one, other, find):
         return "a person took them apart"
     if one.assigned_to and other.assigned_to and one.assigned_to != other.assigned_to:
         return "they are assigned to different people"

@@ -71,6 +71,18 @@ def forget_merged(connection: apsw.Connection, tenant_id: int, incident_id: int)
     connection.execute("DELETE FROM incident_merged WHERE tenant_id = ? AND incident_id = ?", (tenant_id, incident_id))
 
 
+def was_parted_since(connection: apsw.Connection, tenant_id: int, incident_ids: Sequence[int], change: int) -> bool:
+    """Whether people took alerts out of one of these incidents, or into it out of others, after this change."""
+    return bool(
+        connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM json_each(?3) CROSS JOIN change_log INDEXED BY change_log_by_incident "
+            "ON tenant_id = ?1 AND incident_id = value "
+            "WHERE change > ?2 AND action IN ('split', 'alerts-moved', 'alerts-taken', 'unmerged'))",
+            (tenant_id, change, msgspec.json.encode(incident_ids).decode()),
+        ).get
+    )
+
+
 def find_edges(connection: apsw.Connection, tenant_id: int, incident_id: int) -> list[tuple[int, int, int]]:
     """Why the current alerts of an incident are together, as (alert, earlier alert, merged incident or 0)."""
     rows = connection.execute(

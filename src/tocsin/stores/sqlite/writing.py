@@ -258,6 +258,16 @@ class WriteStore:
         gone = [before for _, before, _ in versions if before]
         count_blocks(self.connection, tenant_id, new=[incident.change for incident, _, _ in versions], gone=gone)
 
+    def revise_marks(self, tenant_id: int, incident: LiveIncident, apart: tuple[int, ...]) -> None:
+        """Let an incident know what it must stay apart from, in the version it has: no reader is shown that."""
+        facts = msgspec.structs.replace(incident.facts, apart=apart)
+        self.connection.execute(
+            "UPDATE incident_document SET facts = ? WHERE document_id = "
+            "(SELECT document_id FROM incident WHERE tenant_id = ? AND change = ?)",
+            (_facts_encoder.encode(facts), tenant_id, incident.change),
+        )
+        self._keep_live(tenant_id, msgspec.structs.replace(incident, facts=facts))
+
     def write_alerts(self, tenant_id: int, alerts: Sequence[NewAlert]) -> None:
         """Write new alerts, or new versions of moved ones (supersede the old with `move_out` first)."""
         if not alerts:
