@@ -32,6 +32,7 @@ from tocsin.web.answers import failed
 from tocsin.web.api import api_routes
 from tocsin.web.authorize import Authorize
 from tocsin.web.edge import Edge
+from tocsin.web.foreign_sign_in import ForeignFirst, ForeignSignIn
 from tocsin.web.graph import graph_routes
 from tocsin.web.graph_asking import MEANT_FOR_GRAPH, exchange_of
 from tocsin.web.health import health_routes
@@ -85,11 +86,12 @@ def asgi(service: Service) -> Starlette:
             *health_routes(service),
             *openapi_routes(service.names),
             *sign_in.routes(),
+            *ForeignSignIn(sign_in).routes(),
             *portal_routes(service, sign_in),
             *oauth_routes(deps),
             *Authorize(sign_in).routes(),
         ],
-        middleware=[Middleware(Edge, service=service)],
+        middleware=[Middleware(Edge, service=service), Middleware(ForeignFirst, service=service)],
         lifespan=lifespan,
         exception_handlers={404: _missing(service), 405: _missing(service)},
     )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from tocsin import __version__
 from tocsin.access import Principal
 from tocsin.checkpoints import Checkpoints
 from tocsin.config import Settings
 from tocsin.correlation.guards import Limits
+from tocsin.identity.fetching import Fetcher
+from tocsin.identity.foreign import ForeignIssuer
+from tocsin.identity.foreign_callers import CACHED_MAX, ForeignCallers
+from tocsin.identity.foreign_keys import KeySets
 from tocsin.identity.issuer import Issuer
-from tocsin.identity.lookup import FreshCache
+from tocsin.identity.lookup import FreshCache, Lookup
 from tocsin.identity.names import service_names
-from tocsin.identity.people import Tenant
+from tocsin.identity.people import Tenant, User
 from tocsin.identity.sign_in import SignInStore
 from tocsin.identity.signing import KeyRing
 from tocsin.identity.tokens import Tokens
@@ -26,6 +30,7 @@ from tocsin.search import Search
 from tocsin.stores.sqlite.alerts import AlertStore
 from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, open_writer
 from tocsin.stores.sqlite.feedback import Feedback
+from tocsin.stores.sqlite.foreign import ForeignIssuers, provision
 from tocsin.stores.sqlite.people import People
 from tocsin.stores.sqlite.reading import ReadStore
 from tocsin.stores.sqlite.registry import Registry
@@ -72,7 +77,12 @@ class Service:
         self.feedback = Feedback(reading)
         self.search = Search(self.reader)
         self.walks = Walks(load_walk_key(settings.data_dir), settings.superseded_minutes * MINUTE)
-        self.tokens = Tokens(self.keys, self.names, self.registry, self.people, settings.token_minutes)
+        self.foreign_issuers, self.foreign_keys = ForeignIssuers(calling), KeySets(Fetcher())
+        lookup = Lookup(self.registry, self.people, FreshCache(CACHED_MAX))
+        self.foreign = ForeignCallers(self.foreign_issuers, lookup, self.foreign_keys, self._provision)
+        self.tokens = Tokens(
+            self.keys, self.names, self.registry, self.people, settings.token_minutes, foreign=self.foreign
+        )
         self.witness = Witness(clock, Checkpoints(settings))
         self.housekeeping = Housekeeping(settings)
         per_minute = dict.fromkeys(Operation, settings.quota_per_minute)
@@ -93,6 +103,12 @@ class Service:
         self.witness.close(self.writer)
         self.writer.stop()
         self._lock.release()
+
+    async def _provision(self, issuer: ForeignIssuer, subject: str, claims: Mapping[str, Any]) -> User:
+        now = self.clock()
+        return await asyncio.wrap_future(
+            self.writer.perform(lambda store: provision(store.connection, issuer, subject, claims, now))
+        )
 
     def tenant(self, tenant_id: int) -> Tenant:
         """A tenant by its number, at most 30 seconds old."""

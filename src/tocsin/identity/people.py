@@ -23,6 +23,8 @@ _RESERVED: Final = frozenset({"common", "organizations", "consumers", "adfs"})
 _LABEL_MAX: Final = 100
 _USER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._+'-]{0,63}(?:@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)?", re.ASCII)
 _SUBJECT_MAX: Final = 255
+_ISSUER: Final = re.compile(r"https://|http://(?:localhost|127\.0\.0\.1|\[::1\])[:/]", re.ASCII)
+"""Without TLS only on this machine, where `foreign.py` wants it said explicitly."""
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,7 +199,7 @@ def parse_foreign_subject(issuer: str | None, subject: str | None) -> tuple[str,
         return None
     if not issuer or not subject:
         raise InvalidInput("a foreign identity is an issuer and a subject: give both, or neither")
-    if not issuer.startswith("https://") or not issuer.isprintable() or len(issuer) > _SUBJECT_MAX:
+    if not _ISSUER.match(issuer) or not issuer.isprintable() or len(issuer) > _SUBJECT_MAX:
         raise InvalidInput(f"an issuer is an https URL as its tokens have it in `iss`, not {issuer[:60]!r}")
     if not subject.isprintable() or len(subject) > _SUBJECT_MAX:
         raise InvalidInput(f"a subject has at most {_SUBJECT_MAX} printable characters, as `sub` of its tokens has it")

@@ -26,6 +26,7 @@ from tocsin.identity.credentials import (
     parse_ingest_key,
     secret_matches,
 )
+from tocsin.identity.foreign_callers import ForeignCallers
 from tocsin.identity.jwt import read_signed, sign_claims
 from tocsin.identity.lookup import FreshCache, Lookup, Persons
 from tocsin.identity.names import ServiceNames
@@ -70,8 +71,16 @@ class Tokens:
     """Issues and verifies. Keeps what it verified and whom it looked up for at most 30 seconds."""
 
     def __init__(
-        self, keys: KeySource, names: ServiceNames, directory: Directory, persons: Persons, token_minutes: int
+        self,
+        keys: KeySource,
+        names: ServiceNames,
+        directory: Directory,
+        persons: Persons,
+        token_minutes: int,
+        *,
+        foreign: ForeignCallers | None = None,
     ) -> None:
+        self._foreign = foreign
         self._keys = keys
         self._audiences = names.audiences()
         self._bases = frozenset((names.base_url, *names.bases.values()))
@@ -138,9 +147,15 @@ class Tokens:
         return IssuedToken(sign_claims(own | claims, self._keys.at(now)), seconds, expires)
 
     def authenticate(self, text: str, now: int) -> Principal:
-        """The caller behind a token or an ingest key. Raises Unauthenticated."""
+        """The caller behind a token, of ours or of an issuer that the operator named, or an ingest key.
+
+        Raises Unauthenticated, Unavailable.
+        """
         if text.startswith(INGEST_PREFIX):
             return self.verify_ingest_key(text, now)
+        issuer = None if self._foreign is None else self._foreign.issuer_of(text, now)
+        if self._foreign is not None and issuer is not None:
+            return self._foreign.verify(text, issuer, now)
         return self.verify(text, now)
 
     def verify(self, bearer: str, now: int) -> Principal:

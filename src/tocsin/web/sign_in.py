@@ -21,6 +21,7 @@ from tocsin.errors import InvalidInput, NotFound, TocsinError, Unauthenticated, 
 from tocsin.identity.authorizing import Target, find_target
 from tocsin.identity.credentials import parse_user_code
 from tocsin.identity.failures import FailureLimit
+from tocsin.identity.foreign import ForeignIssuer
 from tocsin.identity.issuing import IssuerError, resolve_tenant
 from tocsin.identity.lookup import FreshCache, Lookup
 from tocsin.identity.passwords import hash_password, needs_rehash, password_matches
@@ -116,7 +117,7 @@ class SignIn:
             log.info("sign_in_refused", reason=str(error))
             return self.rendering.message(request, 401, "This sign-in link does not work", LINK_USED)
         identify(self.service.tenant(tenant_id).guid, HOLDER_OF_A_LINK)
-        return await self._opened(request, tenant_id, None, HOME)
+        return await self.opened(request, tenant_id, None, HOME)
 
     async def receive(self, request: Request) -> Response:
         """Name and password. Whatever is wrong with them, the answer is the same."""
@@ -128,9 +129,9 @@ class SignIn:
             refuse("wrong name or password")
             return self._form(request, fields, _WRONG, 401)
         identify(tenant.guid, f"user:{user.user_id}", user.name)
-        return await self._opened(request, tenant.tenant_id, user.user_id, _inner(fields.get("next", "")))
+        return await self.opened(request, tenant.tenant_id, user.user_id, inner_path(fields.get("next", "")))
 
-    async def _opened(self, request: Request, tenant_id: int, user_id: str | None, path: str) -> Response:
+    async def opened(self, request: Request, tenant_id: int, user_id: str | None, path: str) -> Response:
         """A session of its own for every sign-in: an id from before must not become worth more."""
         await self.sessions.end(request)
         session_id = await self.sessions.open(tenant_id, user_id, self.service.clock())
@@ -139,7 +140,7 @@ class SignIn:
         return response
 
     def _form(self, request: Request, fields: dict[str, str], problem: str = "", status: int = 200) -> Response:
-        path = _inner(fields.get("next", ""))
+        path = inner_path(fields.get("next", ""))
         target = self.target_of(path)
         binding, token = self.forms.before_sign_in(request)
         hint = fields.get("name", "") or (target.form.get("login_hint", "") if target else "")
@@ -156,11 +157,24 @@ class SignIn:
             organisation=fields.get("organisation", "")[:253],
             asks_organisation=self._tenant_named(path) is None and len(self.service.registry.list_tenants()) > 1,
             application=target.application.name if target else "",
+            issuers=self._issuers(fields),
+            organisation_id=self._organisation_id(fields),
         )
         self.forms.bind(response, binding)
         if target is not None:
             leading_to(response, target.origin)
         return response
+
+    def _issuers(self, fields: dict[str, str]) -> list[ForeignIssuer]:
+        """Where else people of the organisation that is meant may sign in."""
+        tenant = self._tenant(fields)
+        if tenant is None:
+            return []
+        return [each for each in self.service.foreign_issuers.list_of(tenant.tenant_id) if each.client_id]
+
+    def _organisation_id(self, fields: dict[str, str]) -> str:
+        tenant = self._tenant(fields)
+        return "" if tenant is None else tenant.guid
 
     def target_of(self, path: str) -> Target | None:
         """The application that a sign-in leads back to, where it does."""
@@ -179,7 +193,7 @@ class SignIn:
         return None if target is None else target.tenant
 
     def _tenant(self, fields: dict[str, str]) -> Tenant | None:
-        named = self._tenant_named(_inner(fields.get("next", "")))
+        named = self._tenant_named(inner_path(fields.get("next", "")))
         if named is not None:
             return named
         try:
@@ -322,7 +336,7 @@ def leading_to(response: Response, origin: str) -> None:
     response.headers["content-security-policy"] = policy
 
 
-def _inner(path: str) -> str:
+def inner_path(path: str) -> str:
     """A path of our own to go on to; anything else is the queue."""
     plain = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if plain else HOME
