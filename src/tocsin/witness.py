@@ -45,9 +45,9 @@ class Performing(Protocol):
 
 class Occurrence:
     """One request while it goes on. `told` gives its action (None: nothing worth a record) and its target; it is told
-    whether somebody is known to be behind it."""
+    how it ended, or None where nobody is known to be behind it."""
 
-    def __init__(self, at: int, address: str, told: Callable[[bool], tuple[Action | None, str]]) -> None:
+    def __init__(self, at: int, address: str, told: Callable[[Outcome | None], tuple[Action | None, str]]) -> None:
         self.at, self.address, self._told = at, address, told
         self.tenant = self.actor = self.name = self.detail = ""
         self.refused = self.recorded = False
@@ -55,11 +55,11 @@ class Occurrence:
     @property
     def action(self) -> Action | None:
         """What it is, as far as is known by now."""
-        return self._told(bool(self.actor))[0]
+        return self._told(None)[0]
 
     def deed(self, outcome: Outcome, detail: str) -> Deed:
         """What there is to record. Only for an occurrence that has an action."""
-        action, target = self._told(bool(self.actor) and outcome is not Outcome.REFUSED)
+        action, target = self._told(outcome if self.actor else None)
         assert action is not None
         return Deed(
             at=self.at,

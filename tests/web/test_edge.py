@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from house import Client, HandClock, native
 from tocsin.access import Permission
 from tocsin.app import asgi
-from tocsin.audit import Action, Record, decode_record, verify
+from tocsin.audit import Action, Outcome, Record, decode_record, verify
 from tocsin.checkpoints import load_public_key, read_checkpoints
 from tocsin.config import Settings
 from tocsin.service import Service
@@ -244,9 +244,23 @@ def test_the_log_of_a_service_verifies_after_it_was_stopped(tmp_path: Path, cloc
     assert verdict.records == verdict.watched_to > 3, "nothing is newer than the last checkpoint"
 
 
-def test_a_path_is_written_down_only_where_every_part_of_it_is_an_id() -> None:
-    template = "/api/incidents/{incident_id}"
-    assert target_of("GET", template, "/api/incidents/7", {"incident_id": "7"}, shown=True) == "GET /api/incidents/7"
-    for value in ("x" * 41, "a b", "ä", ""):
-        assert target_of("GET", template, f"/api/incidents/{value}", {"incident_id": value}, shown=True).endswith("}")
-    assert target_of("GET", template, "/api/incidents/7", {"incident_id": "7"}, shown=False).endswith("}")
+@pytest.mark.parametrize(
+    ("value", "outcome", "shown"),
+    [
+        ("7", Outcome.DONE, True),
+        ("7", Outcome.FAILED, True),
+        ("7", Outcome.REFUSED, False),
+        ("7", None, False),
+        ("tn7", Outcome.DONE, True),
+        ("hunter2", Outcome.FAILED, False),
+        ("x" * 41, Outcome.DONE, False),
+        ("a b", Outcome.DONE, False),
+        ("ä", Outcome.DONE, False),
+    ],
+)
+def test_a_path_is_written_down_only_where_every_part_of_it_is_an_id(
+    value: str, outcome: Outcome | None, shown: bool
+) -> None:
+    template, path = "/api/incidents/{incident_id}", f"/api/incidents/{value}"
+    expected = f"GET {path if shown else template}"
+    assert target_of("GET", template, path, {"incident_id": value}, outcome) == expected

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from tocsin.audit import Action
+from tocsin.audit import Action, Outcome
 
 _OPEN: Final = re.compile(r"/healthz|/docs|/openapi\.json|/static/.*|/favicon.*|.*/discovery/.*|.*/\.well-known/.*")
 """Shows nothing that is not public: no record."""
@@ -27,6 +27,7 @@ _RULES: Final = tuple(
     )
 )
 _SAFE: Final = re.compile(r"[A-Za-z0-9_.$()\-]{1,40}", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _OPTIONS: Final = ("$filter", "$search", "$top", "$skip", "$orderby", "$expand", "$select", "$count", "$skiptoken")
 _VALUE_MAX: Final = 200
 
@@ -42,12 +43,15 @@ def action_of(method: str, template: str) -> Action | None:
     return None
 
 
-def target_of(method: str, template: str, path: str, parameters: Mapping[str, Any], *, shown: bool) -> str:
-    """Method and path of a request; the route's pattern instead of the path unless `shown` and every part is an id.
+def target_of(method: str, template: str, path: str, parameters: Mapping[str, Any], outcome: Outcome | None) -> str:
+    """Method and path of a request by somebody known; the route's pattern where its parts might be no ids: of what was
+    done an id may be any short word, of what failed only a number, of what was refused (or by nobody: None) nothing.
 
     What strangers put into a path is not written down: it may be anything, and may be a secret in the wrong place.
     """
-    plain = shown and all(_SAFE.fullmatch(str(value)) for name, value in parameters.items() if name != "root")
+    ids = {Outcome.DONE: _SAFE, Outcome.FAILED: _NUMBER}.get(outcome) if outcome is not None else None
+    given = [str(value) for name, value in parameters.items() if name != "root"]
+    plain = ids is not None and all(ids.fullmatch(value) for value in given)
     return f"{method} {path if plain else template}"
 
 

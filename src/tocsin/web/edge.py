@@ -50,7 +50,7 @@ class Edge:
         client = self._proxies.client_of(peer[0], scope["headers"])
         scope["client"], scope["scheme"] = (client.address, peer[1]), client.scheme
         request = Request(scope)
-        occurrence = Occurrence(self._service.clock(), client.address, lambda known: _told(scope, known))
+        occurrence = Occurrence(self._service.clock(), client.address, lambda outcome: _told(scope, outcome))
         loopback = self._service.names.base_for(request.headers.get("host", "")) in self._loopback
 
         async def sending(message: Message) -> None:
@@ -102,14 +102,14 @@ class Edge:
             log.warning("audit_postponed", reason=str(failure))
 
 
-def _told(scope: Scope, known: bool) -> tuple[Action | None, str]:
+def _told(scope: Scope, outcome: Outcome | None) -> tuple[Action | None, str]:
     """Action and target of a request, once it was routed; what was not routed is a read of nothing."""
     route = scope.get("route")
     if not isinstance(route, Route):
         return Action.READ, f"{scope['method'][:10]} (no such page)"
     template = route.path.replace("/{root:graph}", "/{version}/security").replace(":item}", "}")
     parameters = scope.get("path_params", {})
-    target = target_of(scope["method"][:10], template, scope["path"], parameters, shown=known)
+    target = target_of(scope["method"][:10], template, scope["path"], parameters, outcome)
     return action_of(scope["method"], template), target
 
 

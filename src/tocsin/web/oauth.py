@@ -30,6 +30,7 @@ from tocsin.ticks import format_ticks
 BODY_BYTES_MAX: Final = 64 * 1024
 
 _LOG: Final = structlog.get_logger()
+_NO_TENANT: Final = (90002, 900023)
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
 _NEVER_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -87,7 +88,8 @@ def _refusal(request: Request, error: IssuerError, now: int) -> Response:
     _LOG.info(
         "sign-in refused",
         number=error.number,
-        tenant=tenant if _SAFE_NAME.fullmatch(tenant) else "(malformed)",
+        # What names no tenant of ours may be anything, also a secret in the wrong place.
+        tenant="(none of ours)" if error.number in _NO_TENANT else tenant,
         trace_id=trace_id,
         correlation_id=correlation_id,
     )
