@@ -28,6 +28,7 @@ from tocsin.errors import InvalidInput
 from tocsin.identity.passwords import LENGTH_MAX, LENGTH_MIN, hash_password, new_password, parse_password
 from tocsin.identity.people import Tenant
 from tocsin.stores.sqlite.connection import DATABASE_NAME, open_reader, open_side_writer, transaction
+from tocsin.stores.sqlite.foreign import ForeignIssuers
 from tocsin.stores.sqlite.groups import UNGROUPED_NAME, Groups
 from tocsin.stores.sqlite.people import People
 from tocsin.stores.sqlite.people_import import Imported, PeopleFile, import_people, read_people_file
@@ -48,6 +49,7 @@ class Administration(msgspec.Struct, frozen=True):
     tenant: Tenant
     people: People
     groups: Groups
+    issuers: ForeignIssuers
 
     @property
     def tenant_id(self) -> int:
@@ -105,7 +107,7 @@ def settle_devices(settings: Settings, tenant_id: int) -> None:
 
 def _administration(settings: Settings, connection: apsw.Connection, tenant: str) -> Administration:
     found = Registry(connection).get_tenant(tenant)
-    return Administration(settings, found, People(connection), Groups(connection))
+    return Administration(settings, found, People(connection), Groups(connection), ForeignIssuers(connection))
 
 
 def ask_password(*, generate: bool, from_stdin: bool) -> tuple[str, str | None]:

@@ -19,6 +19,7 @@ from tocsin.cli.demo import demo
 from tocsin.cli.groups import groups
 from tocsin.cli.incidents import incidents
 from tocsin.cli.ingest import ingest
+from tocsin.cli.issuers import issuers
 from tocsin.cli.people import people_commands
 from tocsin.cli.portal import portal
 from tocsin.cli.refused import refused
@@ -52,6 +53,7 @@ for group, name in (
     (roles, "role"),
     (groups, "group"),
     (people_commands, "people"),
+    (issuers, "issuer"),
     (incidents, "incidents"),
     (tuning, "tuning"),
     (refused, "refused"),
