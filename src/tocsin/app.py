@@ -43,6 +43,7 @@ from tocsin.web.openapi.page import openapi_routes
 from tocsin.web.portal.pages import portal_routes
 from tocsin.web.protocol import BoundedProtocol
 from tocsin.web.regrouping import regrouping_routes
+from tocsin.web.retuning import retuning_routes
 from tocsin.web.sign_in import SignIn
 
 HOUSEKEEPING_SECONDS: Final = 60
@@ -81,6 +82,7 @@ def asgi(service: Service) -> Starlette:
             *intake_routes(service),  # first: what comes most often is found soonest
             *api_routes(service),
             *regrouping_routes(service),
+            *retuning_routes(service),
             *machine_routes(service),
             *graph_routes(service),
             *health_routes(service),

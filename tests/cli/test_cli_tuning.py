@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shell import Terminal, terminal_fixture  # noqa: F401
+from shell import Terminal, online_fixture, served_fixture, terminal_fixture  # noqa: F401
 
-from house import Bench, HandClock, native
+from house import Bench, HandClock, lines, native
 from tocsin import ticks
 from tocsin.stores.sqlite.connection import WriterLock
 
@@ -80,7 +80,7 @@ def test_applying_makes_the_change_of_the_tuning_in_force_and_is_told_in_the_cha
     assert "changes: none" in filled.run("correlate", "--dry-run", "--since", "2026-01-01").out
 
 
-def test_a_tuning_is_not_applied_beside_a_running_server(filled: Terminal) -> None:
+def test_a_tuning_is_not_applied_beside_another_program_that_holds_the_store(filled: Terminal) -> None:
     lock = WriterLock(filled.data_dir)
     ran = filled.run("correlate", "--apply", "--since", "2026-01-01")
     lock.release()
@@ -103,3 +103,24 @@ def test_what_cannot_be_done_is_said(filled: Terminal, arguments: tuple[str, ...
     ran = filled.run(*arguments)
     assert ran.code == 1
     assert words in ran.err
+
+
+def test_a_running_server_makes_the_changes_and_leaves_what_people_worked_on(online: Terminal, tmp_path: Path) -> None:
+    at = ticks.now() - ticks.HOUR
+    for name in ("one", "two"):
+        file = tmp_path / f"{name}.jsonl"
+        names = user(f"svc-{name}")
+        alerts = [native(n, at=at, entities=names, providerAlertId=f"{name}-{n}", devices=()) for n in range(3)]
+        file.write_bytes(lines(alerts))
+        assert online.run("ingest", "-s", "native", str(file)).code == 0
+    assert [each["alertCount"] for each in online.run("incidents", "list", "--json").json()] == [3, 3]
+    online.run("tuning", "add", "common-accounts", "svc-*")
+    number = online.run("incidents", "show", "2", "--json").json()["alerts"][0]["alertId"]
+    assert online.run("incidents", "split", "2", number).code == 0
+    ran = online.run("correlate", "--apply", "--since", "2026-01-01")
+    assert (ran.code, "1 change made, 1 left" in ran.err) == (0, True), ran.err
+    counted = {each["incidentId"]: each["alertCount"] for each in online.run("incidents", "list", "--json").json()}
+    assert counted == {1: 1, 2: 2, 3: 1, 4: 1, 5: 1}
+    assert "retuned" in online.run("incidents", "show", "4").out
+    ran = online.run("correlate", "--apply", "--since", "2026-01-01", "--include-handled")
+    assert (ran.code, "1 change made, 0 left" in ran.err) == (0, True), ran.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -189,6 +191,25 @@ class Grouping(RuleBasedStateMachine):
     def is_sound(self) -> None:
         """Every alert is in one incident, every incident knows its alerts, every change is logged."""
         assert_sound(self.bench.store.connection)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_cuts_hold_where_people_cut_again_and_again_and_the_machine_merges(seed: int) -> None:
+    """The same promise, with what endangers it made likely: many cuts, and alerts that tie two incidents together."""
+    dice, tried = random.Random(seed), Grouping()
+    for _ in range(40):
+        names = [str(dice.randrange(12)) for _ in range(2)]
+        tried.ingest(names, 1)
+        if dice.random() < 0.6:
+            tried.cut_off(dice.randrange(tried.count))
+        if dice.random() < 0.2:
+            tried.move([dice.randrange(tried.count)], None)
+        if dice.random() < 0.2 and tried.husks():
+            tried.undo(dice.randrange(100))
+        if dice.random() < 0.1:
+            tried.merge_two(dice.randrange(100), dice.randrange(100))
+    tried.is_sound()
+    tried.teardown()
 
 
 TestGrouping = Grouping.TestCase

@@ -14,10 +14,11 @@ from house import Bench, HandClock, native, shared_url
 from tocsin.comparing import Comparison, compare
 from tocsin.correlation.guards import Limits
 from tocsin.correlation.tuning import NO_TUNING, Tuning, with_setting
+from tocsin.errors import InvalidChange
 from tocsin.history import History
 from tocsin.membership import By
 from tocsin.rehearsal import rehearse
-from tocsin.retuning import applicable, apply_step, steps_of
+from tocsin.retuning import Move, Plan, applicable, apply_move, apply_step, planned, steps_of
 from tocsin.stores.sqlite.connection import open_reader
 from tocsin.triage import IncidentChanges, update_incident
 
@@ -105,3 +106,52 @@ def test_suppressions_are_shown_and_never_applied_to_what_is_stored(bench: Bench
     found = compared(bench.path, with_setting(NO_TUNING, "suppress+=rule=Alert 2;until=2099-01-01;reason=known"))
     assert (found.alerts_suppressed, len(found.changes)) == (1, 1)
     assert applicable(found.changes, include_handled=True) == []
+
+
+ANN = [{"entityType": "User", "accountName": "ann"}]
+
+
+def proposed(bench: Bench) -> tuple[list[Move], Plan]:
+    """The steps of the one change that a tuning would make of three alerts of one account, now in incident 1."""
+    bench.ingest(*[native(n, entities=ANN) for n in (1, 2, 3)])
+    (change,) = compared(bench.path, with_setting(NO_TUNING, "common_accounts+=ann")).changes
+    moves = planned(change, dict.fromkeys((1, 2, 3), 1))
+    assert [(each.incident_id, each.alerts) for each in moves] == [(0, {1: [2]}), (0, {1: [3]})]
+    return moves, Plan(tuning=0, since=bench.reader.last_change(bench.scope), changes=[moves])
+
+
+def make(bench: Bench, move: Move, plan: Plan) -> int:
+    bench.later()
+    by = By(actor="operator:ann", clock=bench.clock(), not_before=0)
+    limits = bench.limits
+    return bench.committer.run(lambda store: apply_move(store, 1, move, plan=plan, by=by, limits=limits))
+
+
+def test_alerts_that_came_since_the_dry_run_stay_where_they_are(bench: Bench) -> None:
+    moves, plan = proposed(bench)
+    bench.ingest(native(4, entities=ANN))
+    assert [make(bench, each, plan) for each in moves] == [2, 3]
+    held = "SELECT alert_number, incident_id FROM alert WHERE superseded_by IS NULL ORDER BY 1"
+    assert bench.store.connection.execute(held).fetchall() == [(1, 1), (2, 2), (3, 3), (4, 1)]
+    assert_sound(bench.store.connection)
+
+
+def test_what_people_changed_since_the_dry_run_is_left_and_steps_made_before_stand(bench: Bench) -> None:
+    moves, plan = proposed(bench)
+    assert make(bench, moves[0], plan) == 2
+    comment = IncidentChanges(comment="mine")
+    bench.committer.run(
+        lambda store: update_incident(store, 1, 1, comment, actor="ann", clock=bench.clock(), not_before=0)
+    )
+    with pytest.raises(InvalidChange, match="people changed"):
+        make(bench, moves[1], plan)
+    assert_sound(bench.store.connection)
+
+
+def test_what_went_elsewhere_or_is_of_another_tuning_is_left(bench: Bench) -> None:
+    moves, plan = proposed(bench)
+    assert make(bench, moves[0], plan) == 2
+    with pytest.raises(InvalidChange, match="not in incident 1 any more"):
+        make(bench, moves[0], plan)
+    with pytest.raises(InvalidChange, match="version 0 now, not 7"):
+        make(bench, moves[1], Plan(tuning=7, since=plan.since, changes=[]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 import typer
 
 from tocsin import ticks
+from tocsin.cli.operator import post
 from tocsin.cli.screen import counted, moment, plain, say, show, show_json
 from tocsin.cli.session import DEFAULT, JsonOption, TenantOption, command_deed, settings_of, writing
 from tocsin.cli.tuning import newest_version, tuning_of_file
@@ -23,10 +25,11 @@ from tocsin.correlation.tuning import Tuning, with_setting
 from tocsin.documents import stamp_of
 from tocsin.errors import InvalidInput
 from tocsin.history import History
+from tocsin.local import find_server
 from tocsin.membership import By
 from tocsin.rehearsal import rehearse
 from tocsin.retention import cutoff
-from tocsin.retuning import applicable, apply_step, steps_of
+from tocsin.retuning import CHANGES_MAX, Applied, Plan, applicable, apply_step, planned, steps_of
 from tocsin.stores.sqlite.connection import DATABASE_NAME, WriterLock, open_reader, transaction
 from tocsin.stores.sqlite.registry import Registry
 from tocsin.stores.sqlite.writing import WriteStore
@@ -34,6 +37,7 @@ from tocsin.stores.sqlite.writing import WriteStore
 _SPANS: Final = {"m": ticks.MINUTE, "h": ticks.HOUR, "d": ticks.DAY, "w": 7 * ticks.DAY}
 _SAID_EVERY: Final = 10_000
 _TAKEN_SHOWN: Final = 5
+_REASONS_SHOWN: Final = 10
 
 
 def correlate(
@@ -54,7 +58,7 @@ def correlate(
         str, typer.Option(metavar="SPAN", help="Alerts of so long before warm the memory; else all that are stored.")
     ] = "",
     apply: Annotated[
-        bool, typer.Option("--apply", help="Make the changes in the store; no server may be running on it.")
+        bool, typer.Option("--apply", help="Make the changes, through the running server if there is one.")
     ] = False,
     include_handled: Annotated[
         bool, typer.Option("--include-handled", help="With --apply: also incidents that people worked on.")
@@ -90,9 +94,12 @@ def correlate(
     for each in settings or ():
         wanted = with_setting(wanted, each)
     started = time.monotonic()
-    with _locked(context) if apply else nullcontext():
-        found = _compared(context, tenant, wanted, begin=begin, lead=span)
-        if apply:
+    online = apply and find_server(settings_of(context).data_dir) is not None
+    with _locked(context) if apply and not online else nullcontext():
+        found, seen = _compared(context, tenant, wanted, begin=begin, lead=span)
+        if online:
+            _ask(context, tenant, found, seen, include_handled=include_handled)
+        elif apply:
             _apply(context, tenant, found, include_handled=include_handled)
     if as_json:
         show_json({"since": ticks.format_ticks(begin), **msgspec.to_builtins(found)})
@@ -111,16 +118,48 @@ def _locked(context: typer.Context) -> Iterator[None]:
         lock.release()
 
 
-def _compared(context: typer.Context, tenant: str, wanted: Tuning, *, begin: int, lead: int | None) -> Comparison:
+class _Seen(msgspec.Struct, frozen=True):
+    """What a dry run saw: the last change, and which incident held each alert."""
+
+    last_change: int
+    held_by: dict[int, int]
+
+
+def _compared(
+    context: typer.Context, tenant: str, wanted: Tuning, *, begin: int, lead: int | None
+) -> tuple[Comparison, _Seen]:
     """What this tuning would make of what is stored."""
     settings = settings_of(context)
     connection = open_reader(settings.data_dir / DATABASE_NAME)
     try:
         history = History(connection, Registry(connection).get_tenant(tenant).tenant_id)
         limits = Limits(incident_alerts_max=settings.incident_alerts_max)
-        return compare(rehearse(history, wanted, limits, since=begin, lead=lead, on_progress=_progress))
+        grouping = rehearse(history, wanted, limits, since=begin, lead=lead, on_progress=_progress)
+        return compare(grouping), _Seen(history.last_change, grouping.before)
     finally:
         connection.close()
+
+
+def _ask(context: typer.Context, tenant: str, found: Comparison, seen: _Seen, *, include_handled: bool) -> None:
+    """Let the running server make the changes: it alone writes alerts, and looks at each again before it is made."""
+    settings, version = settings_of(context), newest_version(context, tenant).version
+    wanted = applicable(found.changes, include_handled=include_handled)
+    done, refused = 0, Counter[str]()
+    for start in range(0, len(wanted), CHANGES_MAX):
+        moves = [planned(each, seen.held_by) for each in wanted[start : start + CHANGES_MAX]]
+        plan = Plan(version, seen.last_change, moves, include_handled)
+        raw = post(settings, tenant, "/api/incidents/retune", msgspec.to_builtins(plan), ("", "", None))
+        left = msgspec.json.decode(raw, type=Applied).left
+        refused.update([each.reason for each in left])
+        done += len(moves) - len(left)
+    for reason, count in refused.most_common(_REASONS_SHOWN):
+        say(f"left as it is ({counted(count, 'change')}): {reason}")
+    _say_done(done, len(found.changes) - done)
+
+
+def _say_done(done: int, left: int) -> None:
+    why = "worked on by people, suppressed, past retention, or changed meanwhile"
+    say(f"{counted(done, 'change')} made, {left} left as they are ({why})")
 
 
 def _apply(context: typer.Context, tenant: str, found: Comparison, *, include_handled: bool) -> None:
@@ -141,8 +180,7 @@ def _apply(context: typer.Context, tenant: str, found: Comparison, *, include_ha
                     apply_step(store, owner.tenant_id, step, version=version, by=by)
                 store.entities.committed()
             done += 1
-    left = len(found.changes) - done
-    say(f"{counted(done, 'change')} made, {left} left as they are (worked on by people, suppressed, or past retention)")
+    _say_done(done, len(found.changes) - done)
 
 
 def _is_past(store: WriteStore, tenant_id: int, incident_id: int, not_before: int) -> bool:

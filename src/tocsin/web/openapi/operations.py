@@ -13,6 +13,7 @@ from tocsin.dialects.graph import GraphError
 from tocsin.dialects.graph_objects import GraphAlert, GraphIncident
 from tocsin.dialects.machines import Machine, MachineAlertPage, MachinePage
 from tocsin.odata import machines
+from tocsin.retuning import Applied, Plan
 from tocsin.senders import REGISTRY
 from tocsin.web.health import Health
 from tocsin.web.intake import Receipt, RefusedView, Retry
@@ -204,6 +205,15 @@ OPERATIONS: Final = (
             ("split", "Cut alerts off into an incident of their own; answers both", shapes.Splitting),
             ("move", "Move alerts of this one to another or a new one; answers all that changed", shapes.Moving),
         )
+    ),
+    _defender(
+        "POST",
+        "/api/incidents/retune",
+        "Make changes that a dry run of the tuning in force showed; answers those that were left, and why",
+        Applied,
+        *_CHANGING,
+        permissions=WRITE_INCIDENTS,
+        body=Plan,
     ),
     _defender(
         "GET",
