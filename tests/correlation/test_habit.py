@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from math import log2
+
 import pytest
 
 from tocsin import ticks
-from tocsin.correlation.habit import HALF_LIFE_HOURS, Habit, Surprise, is_faded, level, observe, routine_rate
+from tocsin.correlation.habit import (
+    ASSETS_KEY,
+    HALF_LIFE_HOURS,
+    INCIDENTS_KEY,
+    Habit,
+    Surprise,
+    asset_key,
+    counted,
+    is_faded,
+    level,
+    observe,
+    routine_rate,
+)
 
 START = 500_000 * ticks.HOUR
 RULE, ASSET, OTHER = 11, 21, 22
@@ -92,3 +106,24 @@ def test_what_happens_every_hour_is_a_routine_and_what_happened_once_is_none() -
     assert rate(3, known=3.0) == pytest.approx(2 / 24)
     assert routine_rate([Surprise(0.0, 0.0, 48.0, 0.0, here) for here in (30.0, 0.0)]) == 0.0
     assert routine_rate([]) == 0.0
+
+
+def test_an_asset_is_quiet_by_how_many_fewer_incidents_it_had_than_the_average_one() -> None:
+    tenant = Watched()
+    for _ in range(14):
+        tenant.habits |= counted(tenant.habits.get, [ASSET], START)
+    tenant.habits |= counted(tenant.habits.get, [OTHER, 23], START)
+    assert tenant.habits[INCIDENTS_KEY].hours == 16.0
+    assert tenant.habits[ASSETS_KEY].hours == 3.0
+    average = log2(16 / 3 + 1)
+    assert tenant.see(RULE, ASSET, 0).quiet == pytest.approx(average - log2(15), abs=0.001)
+    assert tenant.see(RULE, OTHER, 0).quiet == pytest.approx(average - 1.0, abs=0.001)
+    assert tenant.see(RULE, 99, 0).quiet == pytest.approx(average, abs=0.001)
+
+
+def test_an_asset_that_is_met_again_counts_as_one_whatever_has_faded() -> None:
+    tenant = Watched()
+    for week in range(30):
+        tenant.habits |= counted(tenant.habits.get, [ASSET], START + week * HALF_LIFE_HOURS * ticks.HOUR)
+    assert tenant.habits[ASSETS_KEY].hours == pytest.approx(1.0, abs=0.001)
+    assert tenant.habits[asset_key(ASSET)].hours == pytest.approx(2.0, abs=0.001)

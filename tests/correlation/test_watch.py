@@ -8,6 +8,7 @@ from story import alert
 
 from tocsin import ticks
 from tocsin.correlation.engine import Correlator
+from tocsin.correlation.habit import ASSETS_KEY, INCIDENTS_KEY
 from tocsin.correlation.memory import EntityMemory, IncidentFacts, MemoryView
 from tocsin.correlation.priority import priority
 from tocsin.correlation.watch import UNREST_KEY, Watch
@@ -80,10 +81,28 @@ def test_what_is_kept_can_be_loaded_at_once_and_is_dated_for_retention() -> None
     correlator = Correlator(view)
     watch = Watch(view, correlator, moments=True)
     evidence = correlator.keys_of(INTRUSION[0])
-    watch.seen(INTRUSION[0], evidence)
+    watch.placed(INTRUSION[0], 1, correlator.place(INTRUSION[0], 1, 1, watch.seen(INTRUSION[0], evidence)))
     assert set(watch.entities_changed) == set(watch.keys_of(evidence))
     dates = {memory.last_seen for memory in watch.entities_changed.values()}
     assert dates == {INTRUSION[0].first_activity // ticks.HOUR * ticks.HOUR}
+
+
+def test_a_new_rule_is_more_urgent_on_a_quiet_host_than_on_one_that_always_has_incidents() -> None:
+    tenant = Tenant(moments=False)
+    busy = [alert(day * 1440.0 + 1, devices=("proxy",), title=f"Rule {day}") for day in range(20)]
+    tenant.take(*sorted(routine(480) + busy, key=lambda each: each.first_activity))
+    tenant.take(alert(30_000, devices=("proxy",), title="Strange"), alert(34_000, devices=("share",), title="Odd"))
+    assert tenant.points("Odd@34000") > tenant.points("Strange@30000") + 1.0
+
+
+def test_a_story_counts_once_for_each_asset_it_meets() -> None:
+    tenant = Tenant()
+    tenant.take(*routine())
+    before = tenant.view.entities[INCIDENTS_KEY].level
+    tenant.take(*INTRUSION)
+    assert len({tenant.incident_of[each.identity] for each in INTRUSION}) == 1
+    assert tenant.view.entities[INCIDENTS_KEY].level - before == pytest.approx(2_000, abs=400)
+    assert tenant.view.entities[ASSETS_KEY].level == pytest.approx(2_000, abs=100)
 
 
 def test_unrest_is_written_only_when_something_strange_stirs_it() -> None:

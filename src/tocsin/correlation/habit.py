@@ -1,8 +1,9 @@
 """What is usual: in how many recent hours a rule fired, here and anywhere, and how surprising it is now.
 
 Hours are counted, not alerts, so that a flood does not become a habit by its volume. A habit halves in a week
-of silence. One `Habit` (two numbers) is kept for the tenant, for each rule, and for each (rule, asset); one
-that has faded may be forgotten, so the state is bounded by what still happens. Where it is kept is the caller's.
+of silence. One `Habit` (two numbers) is kept for the tenant, for each rule, and for each (rule, asset). Three more
+count incidents: of each asset, of the tenant, and of how many assets those are. One that has faded may be forgotten,
+so the state is bounded by what still happens. Where it is kept is the caller's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ FADED: Final = 1 / 16
 """Below this many hours a habit counts as never seen: four weeks after a single sighting."""
 ROUTINE_HOURS_MIN: Final = 24.0
 TENANT_KEY: Final = key_of("habit", "tenant")
+INCIDENTS_KEY: Final = key_of("habit", "incidents")
+ASSETS_KEY: Final = key_of("habit", "assets")
 
 
 class Habit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -36,7 +39,8 @@ class Surprise(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `share` is bits by the most they could be here: 1 is "never seen", 0 "every hour", and 1 in a tenant that nothing
     is known of, where nothing can be called usual. `known_hours` is how long the tenant has been watched, `anywhere`
-    the share of the rule alone, wherever it fires, `here` the hours in which it fired on the asset before.
+    the share of the rule alone, wherever it fires, `here` the hours in which it fired on the asset before. `quiet` is
+    log2 of how many fewer incidents the asset had lately than the average asset, negative where it had more.
     """
 
     bits: float
@@ -44,6 +48,7 @@ class Surprise(msgspec.Struct, frozen=True, array_like=True, gc=False):
     known_hours: float
     anywhere: float = 1.0
     here: float = 0.0
+    quiet: float = 0.0
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +82,33 @@ def rule_key(rule: int) -> int:
     return key_of("habit", f"{rule}")
 
 
+@lru_cache(maxsize=16_384)
+def asset_key(asset: int) -> int:
+    """The key of the incidents of an asset."""
+    return key_of("habit incidents", f"{asset}")
+
+
+def counted(find: Callable[[int], Habit | None], assets: Iterable[int], at: int) -> dict[int, Habit]:
+    """The habits to keep when an incident meets these assets for the first time.
+
+    The number of assets is a sum too: each counts 1 when it is met and halves in a week like its incidents.
+    """
+    hour = at // ticks.HOUR
+    known = {key: find(key) for key in (INCIDENTS_KEY, ASSETS_KEY)}
+    for asset in assets:
+        key = asset_key(asset)
+        habit = find(key)
+        faded = 1.0 if habit is None else 1.0 - exp2(-max(0, hour - habit.last_hour) / HALF_LIFE_HOURS)
+        known[key] = _more(habit, hour, 1.0)
+        known[INCIDENTS_KEY] = _more(known[INCIDENTS_KEY], hour, 1.0)
+        known[ASSETS_KEY] = _more(known[ASSETS_KEY], hour, faded)
+    return {key: habit for key, habit in known.items() if habit is not None}
+
+
+def _more(habit: Habit | None, hour: int, amount: float) -> Habit:
+    return Habit(round(level(habit, hour) + amount, 3), hour if habit is None else max(hour, habit.last_hour))
+
+
 def routine_rate(surprises: Iterable[Surprise]) -> float:
     """How often per tick the rule fires on these assets anyway, by the one that is least used to it.
 
@@ -103,14 +135,16 @@ def observe(find: Callable[[int], Habit | None], rule: int, assets: Sequence[int
     most = log2(watched + 1.0)
     usual = log2(_count(find, changed, rule_key(rule), hour) + 1.0)
     elsewhere = round(max(0.0, 1.0 - usual / most), 3) if most else 1.0
+    average = log2(level(find(INCIDENTS_KEY), hour) / max(1.0, level(find(ASSETS_KEY), hour)) + 1.0)
     surprises = {}
     for asset in assets:
+        quiet = round(average - log2(level(find(asset_key(asset)), hour) + 1.0), 3)
         here = _count(find, changed, pair_key(rule, asset), hour)
         bits = most - (log2(here + 1.0) + usual) / 2
         if bits > 0.0:
-            surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3), watched, elsewhere, here)
+            surprises[asset] = Surprise(round(bits, 3), round(bits / most, 3), watched, elsewhere, here, quiet)
         else:
-            surprises[asset] = Surprise(0.0, 0.0 if most else 1.0, watched, elsewhere, here)
+            surprises[asset] = Surprise(0.0, 0.0 if most else 1.0, watched, elsewhere, here, quiet)
     return Observation(surprises, changed)
 
 

@@ -29,6 +29,8 @@ CRITICAL_TAGS: Final = {
     "tier1": 2, "tier-1": 2, "tier 1": 2, "high-value": 2, "server": 1,
 }  # fmt: skip
 """Device tags that say how critical it is; 3 is the most."""
+QUIET_SHARE: Final = 0.5
+"""How much of what is unusual for the asset itself, whatever the rule, adds to the bits of a finding."""
 NOBODY: Final = 0
 """The asset of an alert that names none."""
 
@@ -89,7 +91,7 @@ def with_alert(
         known = _known(signals.findings, rule, asset)
         fresh = fresh or known is None
         if known is None or rank > known.severity:
-            new.append(Finding(rule, asset, alert.title[:TITLE_MAX], rank, surprise.bits, surprise.share))
+            new.append(Finding(rule, asset, alert.title[:TITLE_MAX], rank, _bits(surprise), surprise.share))
     tags = tags_together(signals.tags, tags_of(alert))
     criticality = signals.criticality if tags is signals.tags else max(signals.criticality, criticality_of(tags))
     threat = signals.threat or threat_of(alert)
@@ -102,6 +104,18 @@ def with_alert(
         stir = max([each.bits if is_strange(each) else 0.0 for each in surprises.values()])
         own, unrest = own.stirred(at, stir), unrest.stirred(at, stir)
     return Signals(_together(signals.findings, new), criticality, threat, moment, own, tags), unrest
+
+
+def new_assets(signals: Signals, surprises: Iterable[int]) -> list[int]:
+    """The assets that no finding of the incident is about; none where so many are kept that some were dropped."""
+    if len(signals.findings) >= FINDINGS_MAX:
+        return []
+    known = {each.asset for each in signals.findings}
+    return [asset for asset in surprises if asset not in known]
+
+
+def _bits(surprise: Surprise) -> float:
+    return max(0.0, round(surprise.bits + QUIET_SHARE * surprise.quiet, 3))
 
 
 def _known(findings: tuple[Finding, ...], rule: int, asset: int) -> Finding | None:
@@ -160,6 +174,8 @@ def finding_order(finding: Finding) -> tuple[float, int, int, int]:
 
 
 def _together(known: tuple[Finding, ...], more: Sequence[Finding]) -> tuple[Finding, ...]:
+    if not known and len(more) == 1:
+        return (more[0],)
     found = {(each.rule, each.asset): each for each in known}
     for new in more:
         old = found.get((new.rule, new.asset))

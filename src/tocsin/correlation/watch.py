@@ -14,9 +14,21 @@ import msgspec
 from tocsin import ticks
 from tocsin.correlation.engine import Correlator, Placement
 from tocsin.correlation.evidence import Evidence, key_of
-from tocsin.correlation.habit import TENANT_KEY, Habit, Surprise, observe, pair_key, routine_rate, rule_key
+from tocsin.correlation.habit import (
+    ASSETS_KEY,
+    INCIDENTS_KEY,
+    TENANT_KEY,
+    Habit,
+    Surprise,
+    asset_key,
+    counted,
+    observe,
+    pair_key,
+    routine_rate,
+    rule_key,
+)
 from tocsin.correlation.memory import EntityMemory, View
-from tocsin.correlation.signals import assets_of, with_alert
+from tocsin.correlation.signals import assets_of, new_assets, with_alert
 from tocsin.correlation.unusual import Unrest, unusual_evidence
 from tocsin.model import Alert
 
@@ -40,13 +52,16 @@ class Watch:
     def keys_of(self, evidence: tuple[Evidence, ...]) -> tuple[int, ...]:
         """The keys of the memories that an alert with this evidence needs, so that a store can load them at once."""
         rule = evidence[0].key
-        return (TENANT_KEY, rule_key(rule), *[pair_key(rule, asset) for asset in assets_of(evidence)])
+        assets = assets_of(evidence)
+        own = [key for asset in assets for key in (pair_key(rule, asset), asset_key(asset))]
+        return (TENANT_KEY, INCIDENTS_KEY, ASSETS_KEY, rule_key(rule), *own)
 
     def seen(self, alert: Alert, evidence: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
         """Judge the alert by what is usual and remember it; gives the evidence to place it with."""
         observation = observe(self._find, evidence[0].key, assets_of(evidence), alert.first_activity)
-        self._changed |= observation.habits
-        self._habits |= observation.habits
+        if observation.habits:
+            self._changed |= observation.habits
+            self._habits |= observation.habits
         self._surprises = observation.surprises
         self._correlator.routine = routine_rate(observation.surprises.values())
         unusual = unusual_evidence(evidence, observation.surprises.values()) if self._moments else None
@@ -57,6 +72,10 @@ class Watch:
         facts = self._correlator.facts_of(placement.incident_id)
         signals, unrest = with_alert(facts.signals, alert, rule, self._surprises, self._unrest)
         if signals is not facts.signals:
+            if new := new_assets(facts.signals, self._surprises):
+                habits = counted(self._find, new, alert.first_activity)
+                self._changed |= habits
+                self._habits |= habits
             self._correlator.revise(msgspec.structs.replace(facts, signals=signals))
         if unrest is not self._unrest:
             self._unrest, self._unrest_changed = unrest, True
