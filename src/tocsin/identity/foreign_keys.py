@@ -8,6 +8,7 @@ Sets live in memory: a restart fetches anew. An issuer that was changed starts a
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,7 +27,8 @@ STALE_AFTER: Final = HOUR
 """A set this old is fetched again though nothing is missing: keys that were taken away must end."""
 SERVES_FOR: Final = 24 * HOUR
 KEYS_MAX: Final = 100
-RSA_BITS_MIN: Final = 2048
+RSA_BITS: Final = range(2048, 8193)
+"""Smaller keys can be broken, and greater ones keep a core busy."""
 _KINDS: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC"}
 
 log = structlog.get_logger()
@@ -170,14 +172,16 @@ def _read_key(value: Mapping[str, Any]) -> ForeignKey | None:
     if use not in (None, "sig") or (algorithm is not None and algorithm not in _KINDS):
         return None
     try:
-        if value.get("kty") == "RSA":
-            public = {name: value[name] for name in ("kty", "n", "e")}
-            key: Key = RSAKey.import_key(public)
-            fits = key.public_key.key_size >= RSA_BITS_MIN
+        if value.get("kty") == "RSA" and _bits(value["n"]) in RSA_BITS:
+            key: Key = RSAKey.import_key({name: value[name] for name in ("kty", "n", "e")})
         elif value.get("kty") == "EC" and value.get("crv") == "P-256":
-            key, fits = ECKey.import_key({name: value[name] for name in ("kty", "crv", "x", "y")}), True
+            key = ECKey.import_key({name: value[name] for name in ("kty", "crv", "x", "y")})
         else:
             return None
     except (JoseError, ValueError, TypeError, KeyError):
         return None
-    return ForeignKey(key, algorithm) if fits else None
+    return ForeignKey(key, algorithm)
+
+
+def _bits(modulus: str) -> int:
+    return int.from_bytes(base64.urlsafe_b64decode(modulus + "==")).bit_length()
