@@ -453,7 +453,8 @@ def test_of_a_key_set_only_what_can_sign_is_read() -> None:
         {**good, "kid": "twice"},
     ]  # fmt: skip
     assert list(read_keys({"keys": [*odd, good]})) == ["good"]
-    for wrong in ({}, {"keys": {}}, {"keys": [good] * 101}):
+    wrongs: list[dict[str, Any]] = [{}, {"keys": {}}, {"keys": [good] * 101}]
+    for wrong in wrongs:
         with pytest.raises(InvalidInput):
             read_keys(wrong)
 
