@@ -126,8 +126,8 @@ async def _prune_audit(service: Service, before: int) -> None:
 
 
 async def _keep_audit(service: Service) -> None:
-    """Write what was noted once a second, and have the end of the audit log signed at least once a minute."""
-    marked = time.monotonic()
+    """Write what was noted once a second, and have the end of the audit log signed at once and then every minute."""
+    marked = time.monotonic() - CHECKPOINT_SECONDS
     while True:
         await asyncio.sleep(AUDIT_SECONDS)
         service.witness.flush(service.writer)
