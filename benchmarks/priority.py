@@ -158,6 +158,14 @@ def measure(incidents: list[Ranked], rank: Callable[[Ranked], float]) -> dict[st
     }
 
 
+def by_chance(incidents: int, attacks: int) -> float:
+    """The average precision to expect of a random order."""
+    if incidents < 2 or not attacks:
+        return 0.0
+    share = sum(1 / place for place in range(1, incidents + 1)) / incidents
+    return round(share + (1 - share) * (attacks - 1) / (incidents - 1), 4)
+
+
 def rows_for(path: Path, most: int, moments: bool) -> Iterator[dict[str, Any]]:
     """The measures of one network, one per ranking."""
     rows = rows_of(path, most)
@@ -173,6 +181,7 @@ def rows_for(path: Path, most: int, moments: bool) -> Iterator[dict[str, Any]]:
         "incidents": len(incidents),
         "attacks": sum(1 for each in incidents if each.steps),
         "alerts_per_second": round(len(rows) / taken),
+        "random_average_precision": by_chance(len(incidents), sum(1 for each in incidents if each.steps)),
     }
     for name, rank in RANKINGS.items():
         yield about | {"ranking": name} | measure(incidents, rank)
@@ -196,6 +205,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| all | | | {name} | {mean:.3f} | {found}/{steps} ({found / max(1, steps):.3f}) | first: {firsts} |"
         )
+    networks = [row for row in rows if row["ranking"] == "priority"]
+    chance = sum(row["random_average_precision"] for row in networks) / len(networks)
+    lines.append(f"| all | | | random, to be expected | {chance:.3f} | | |")
     return "\n".join(lines)
 
 
