@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ from tocsin.model import Alert
 from tocsin.senders.native import normalise
 
 BATCH: Final = 500
+LATE_MAX: Final = 2 * ticks.MINUTE
+SHUFFLED: Final = "tocsin, shuffled within 2 min"
 LABELLED: Final = "data/sigma-labelled.jsonl.gz"
 SETTINGS: Final[dict[str, list[str]]] = {
     "original times and names": ["--keep-times", "--keep-names"],
@@ -64,6 +67,17 @@ def correlated(alerts: Sequence[Alert]) -> list[int]:
     return [root(targets, incident) for incident in placed]
 
 
+def shuffled(alerts: Sequence[Alert]) -> list[int]:
+    """The same where each alert is up to `LATE_MAX` late: what it says of its times stays, the order of arrival not."""
+    dice = random.Random(0)
+    arrivals = [alert.first_activity + dice.randrange(LATE_MAX) for alert in alerts]
+    order = sorted(range(len(alerts)), key=arrivals.__getitem__)
+    placed = [0] * len(alerts)
+    for place, incident in zip(order, correlated([alerts[each] for each in order]), strict=True):
+        placed[place] = incident
+    return placed
+
+
 WAYS: Final[dict[str, Rules]] = {
     "shared entity, 5 min": windowed(5 * ticks.MINUTE),
     "shared entity, 30 min": windowed(30 * ticks.MINUTE),
@@ -71,6 +85,7 @@ WAYS: Final[dict[str, Rules]] = {
     "graph of 30 min + Louvain": communities(30 * ticks.MINUTE),
     "plain evidence weights": prototype,
     "tocsin": correlated,
+    SHUFFLED: shuffled,
 }
 
 
@@ -135,7 +150,7 @@ def main() -> None:
     if not (given.shared / LABELLED).exists():
         sys.exit(f"nothing measured: {given.shared / LABELLED} is absent (say where with --shared)")
     noise = given.noise_from or given.shared / "data/ait-ads-santos.csv.gz"
-    ways = {"tocsin": correlated} if given.without_baseline else WAYS
+    ways = {"tocsin": correlated, SHUFFLED: shuffled} if given.without_baseline else WAYS
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder) / "setting"
