@@ -32,7 +32,7 @@ shorter memory alone.
 where it keeps most of its alerts; one that loses all of them becomes a husk that points on. Incidents that people
 changed, commented or regrouped stay as they are unless `--include-handled` is given, and so does whatever a
 suppression is part of. Each step is a transaction with lines in the change log (`retuned`), so a run that was stopped
-is finished by running it again. Where a server runs on the data folder, it makes the changes itself: one step at a time,
+is finished by running it again. Where a server runs on the data folder, it makes the changes itself: step by step,
 with alerts coming in between, and it looks again before each. What people changed meanwhile, or what the machine merged
 elsewhere, is left and told; running it again looks at that anew. New alerts stay where they went.
 
