@@ -1,4 +1,4 @@
-"""`tocsin issuer`: a foreign issuer is named, looked at, changed, checked and removed; its secret stays out of sight."""
+"""`tocsin issuer`: an issuer is named, looked at, changed, checked and removed; its secret stays out of sight."""
 
 from __future__ import annotations
 

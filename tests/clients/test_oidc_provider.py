@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx2
 import pytest
@@ -19,6 +19,7 @@ from tocsin import ticks
 from tocsin.access import Permission
 from tocsin.identity.foreign import PRESETS, ForeignIssuer, checked
 from tocsin.identity.foreign_secrets import write_issuer_secret
+from tocsin.stores.sqlite import auditing
 from tocsin.stores.sqlite.connection import DATABASE_NAME, open_side_writer
 from tocsin.stores.sqlite.foreign import ForeignIssuers
 from tocsin.stores.sqlite.people import People
@@ -91,7 +92,7 @@ class World:
 
     def __init__(self, client: Client, clock: HandClock, provider: Provider, **changes: Any) -> None:
         self.client, self.clock, self.http, self.provider = client, clock, client.http, provider
-        connection = open_side_writer(client.service.settings.data_dir / DATABASE_NAME)
+        self.connection = connection = open_side_writer(client.service.settings.data_dir / DATABASE_NAME)
         self.people, self.issuers = People(connection), ForeignIssuers(connection)
         values: dict[str, Any] = {
             "tenant_id": client.tenant.tenant_id,
@@ -215,6 +216,11 @@ def test_a_person_signs_in_to_the_portal_and_out_again(world: World) -> None:
     answer = world.sign_in("eva-7")
     assert (answer.status_code, answer.headers["location"]) == (303, "/incidents")
     assert "Alert 1" in page(world.client, "/incidents").text
+    records = [row.record.decode() for row in auditing.rows(world.connection)]
+    assert any(user.user_id in each and "with the issuer corp" in each for each in records)
+    assert not any(
+        "portal-secret" in each or parse_qs(urlsplit(world.back).query)["code"][0] in each for each in records
+    )
     form = page(world.client, "/sign-out")
     fields = {each["name"] or "": each["value"] or "" for each in form.all("input")}
     world.http.post("/sign-out", data=fields, headers={"origin": "https://127.0.0.1:8443"})
@@ -227,6 +233,13 @@ def test_the_way_back_works_once_and_in_the_browser_that_went(world: World) -> N
     )
     assert world.sign_in("eva-7").status_code == 303
     assert world.http.get(world.back, follow_redirects=False).status_code == 401
+    assert world.http.get("/sign-in/back?code=c&state=s", follow_redirects=False).status_code == 401
+
+
+def test_when_the_provider_is_gone_the_page_says_so_and_passwords_go_on(world: World) -> None:
+    world.provider.say("gone")
+    (link,) = [link for link in page(world.client, "/sign-in").links() if "/sign-in/with/" in link]
+    assert "does not answer" in page(world.client, link, 503).text
 
 
 def test_whom_only_the_provider_knows_is_not_let_in(world: World) -> None:

@@ -16,7 +16,7 @@ _RULES: Final = tuple(
     for methods, pattern, action in (
         ("POST", r".*/oauth2/(v2\.0/)?(token|devicecode)", Action.SIGN_IN),
         ("GET POST", r".*/oauth2/(v2\.0/)?(authorize|deviceauth)", Action.SIGN_IN),
-        ("GET POST", r"/(sign-in|device)", Action.SIGN_IN),
+        ("GET POST", r"/(sign-in(/.*)?|device)", Action.SIGN_IN),
         ("GET POST", r".*/(sign-out|oauth2/(v2\.0/)?(logout|revoke))", Action.SIGN_OUT),
         ("POST", r"/ingest/.*", Action.INGEST),
         # Without a body it is a list, with one it is refused (`web/api.py`).

@@ -47,6 +47,7 @@ EXCHANGE_SECONDS_MAX: Final = 10.0
 _COOKIE_MAX: Final = 4000
 _NEXT_MAX: Final = 1500
 _NOT_DONE: Final = "This sign-in did not work, or took too long. Go back to the sign-in page and try again."
+_UNANSWERED: Final = "Signing in there does not work now. Try again in a few minutes, or sign in another way."
 _NOBODY: Final = "You are known there, but not here. Ask your administrator to add you."
 
 log = structlog.get_logger()
@@ -103,9 +104,12 @@ class ForeignSignIn:
         issuer = self._named(request)
         now = self._service.clock()
         await self._service.foreign_keys.refresh(issuer, None, now)
-        published = self._service.foreign_keys.published(issuer, now)
+        try:
+            published = self._service.foreign_keys.published(issuer, now)
+        except Unavailable as error:
+            return self._unanswered(request, error)
         if not published.authorization_endpoint or not published.token_endpoint:
-            raise Unavailable(f"the issuer {issuer.name} offers no sign-in that can be used", 60)
+            return self._unanswered(request, Unavailable(f"the issuer {issuer.name} offers no sign-in"))
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         path = inner_path(request.query_params.get("next", ""))
         base = self._service.names.base_for(request.headers.get("host", ""))
@@ -137,8 +141,12 @@ class ForeignSignIn:
         """The issuer's answer. Whatever is wrong with it, the page says the same; the log says more."""
         try:
             begun = self._opened(request)
+            identify(self._service.tenant(begun.tenant_id).guid, "")
             issuer = self._service.foreign_issuers.get(begun.tenant_id, begun.issuer)
-            claims = await self._claims(request, begun, issuer)
+            try:
+                claims = await self._claims(request, begun, issuer)
+            except Unavailable as error:
+                return self._unanswered(request, error)
             user = await self._user(issuer, claims)
         except (Unauthenticated, NotFound, InvalidInput) as error:
             log.info("foreign_sign_in_refused", reason=str(error))
@@ -154,6 +162,10 @@ class ForeignSignIn:
             response = await self._sign_in.opened(request, issuer.tenant_id, user.user_id, begun.path)
         response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return response
+
+    def _unanswered(self, request: Request, error: Unavailable) -> Response:
+        log.warning("issuer_not_asked", reason=str(error))
+        return self._sign_in.rendering.message(request, 503, "The other side does not answer", _UNANSWERED)
 
     def _named(self, request: Request) -> ForeignIssuer:
         organisation = self._service.registry.get_tenant(request.query_params.get("organisation", ""))
