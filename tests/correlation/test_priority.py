@@ -53,7 +53,7 @@ def test_many_new_rules_on_several_hosts_in_several_tactics_are_top() -> None:
 def test_points_are_the_sum_of_the_terms() -> None:
     made = scored(Signals((new(1),), criticality=2, threat="actor Grey Heron", moment=0.5))
     assert made.points == pytest.approx(sum(term.points for term in made.terms))
-    assert names(made) == {"rules": 1.0, "rarity": 3.0, "criticality": 2.0, "threat": 4.0, "moment": 1.0}
+    assert names(made) == {"rules": 1.0, "rarity": 3.0, "criticality": 2.0, "threat": 4.0, "moment": 3.0}
 
 
 def test_one_rule_that_is_new_on_many_hosts_is_one_piece_of_news() -> None:
@@ -102,3 +102,9 @@ def test_however_often_closed_the_score_stays_within_bounds() -> None:
 def test_the_most_critical_asset_counts_whoever_says_so(by_tag: int, stake: Stake, text: str | None) -> None:
     made = priority(IncidentFacts(1, signals=Signals((new(1),), criticality=by_tag)), None, stake)
     assert [term.text for term in made.terms if term.name == "criticality"] == ([text] if text else [])
+
+
+def test_a_strange_moment_adds_less_to_what_was_closed_as_benign() -> None:
+    signals = Signals((new(1, asset=7),), moment=0.5)
+    assert names(scored(signals))["moment"] == 3.0
+    assert names(scored(signals, {(1, 7): 1}))["moment"] == 2.0

@@ -59,12 +59,12 @@ def test_findings_are_bounded_and_the_surprising_ones_stay() -> None:
 
 def test_a_moment_is_made_of_what_others_do() -> None:
     signals, unrest = Signals(), CALM
-    for rule in range(10):
+    for rule in range(25):
         signals, unrest = with_alert(signals, alert(), rule, {2: NEW}, unrest)
     assert signals.moment == 0.0
     other, _ = with_alert(Signals(), alert(1), 50, {3: USUAL}, unrest)
     assert other.moment == 1.0
-    later, _ = with_alert(Signals(), alert(120), 50, {3: USUAL}, unrest)
+    later, _ = with_alert(Signals(), alert(240), 50, {3: USUAL}, unrest)
     assert later.moment == pytest.approx(0.0, abs=0.01)
 
 
@@ -81,7 +81,7 @@ def test_a_merge_keeps_the_findings_of_both_and_the_lesser_moment() -> None:
     both = merged_signals(one, other)
     assert {each.rule for each in both.findings} == {1, 5}
     assert (one.moment, both.moment) == (0.0, 0.0)
-    assert both.own.level(alert(1).first_activity) == pytest.approx(11.6, abs=0.1)
+    assert both.own.level(alert(1).first_activity) == pytest.approx(11.8, abs=0.1)
 
 
 def test_the_order_of_arrival_of_findings_does_not_matter() -> None:
@@ -122,9 +122,9 @@ def test_an_actor_a_family_or_a_verdict_confirms_a_threat() -> None:
     assert threat_of(alert(entities=(Entity(entity_type="File", verdict="Suspicious"),))) == ""
 
 
-def test_unrest_halves_in_ten_minutes_and_late_surprise_counts_less() -> None:
+def test_unrest_halves_in_twenty_minutes_and_late_surprise_counts_less() -> None:
     minute = ticks.MINUTE
     stirred = Unrest().stirred(100 * minute, 8.0)
-    assert stirred.level(110 * minute) == 4.0
-    assert stirred.stirred(90 * minute, 4.0) == Unrest(10.0, 100 * minute)
+    assert stirred.level(120 * minute) == 4.0
+    assert stirred.stirred(80 * minute, 4.0) == Unrest(10.0, 100 * minute)
     assert stirred.stirred(101 * minute, 0.0) is stirred

@@ -29,6 +29,8 @@ TACTIC_POINTS: Final = 1.0
 BREADTH_POINTS: Final = 0.5
 THREAT_POINTS: Final = 4.0
 MOMENT_POINTS: Final = 2.0
+MOMENT_SHARE: Final = 1.0
+"""What a strange moment adds besides, as a share of what the findings add."""
 MOMENT_MIN: Final = 0.05
 CRITICALITY_POINTS: Final = (0.0, 1.0, 2.0, 4.0)
 BENIGN_FACTOR: Final = 0.5
@@ -87,9 +89,9 @@ def priority(
     taken back not counted. `stake` is the most that the tenant says now of one of its assets."""
     signals = facts.signals
     best = _best_by_rule(signals.findings)
-    terms = [*_finding_terms(best), *_reach_terms(facts), *_stake_terms(signals, stake)]
-    if benign:
-        terms += _benign_terms(signals.findings, best, benign)
+    lowered = _benign_terms(signals.findings, best, benign) if benign else []
+    worth = sum([_points(each) for each in best]) + sum([term.points for term in lowered])
+    terms = [*_finding_terms(best), *_reach_terms(facts), *_stake_terms(signals, stake, worth), *lowered]
     points = round(sum(term.points for term in terms), 3)
     return Priority(round(100 * (1 - exp(-max(0.0, points) / SCALE))), points, tuple(terms))
 
@@ -150,7 +152,7 @@ def _reach_terms(facts: IncidentFacts) -> list[Term]:
     return terms
 
 
-def _stake_terms(signals: Signals, stake: Stake | None) -> list[Term]:
+def _stake_terms(signals: Signals, stake: Stake | None, worth: float) -> list[Term]:
     terms = []
     criticality, asset = signals.criticality, "an asset"
     if stake is not None and stake.tier >= criticality:
@@ -162,7 +164,7 @@ def _stake_terms(signals: Signals, stake: Stake | None) -> list[Term]:
         terms.append(_term("threat", THREAT_POINTS, f"confirmed: {signals.threat}"))
     if signals.moment >= MOMENT_MIN:
         text = "other unusual things happened in the organisation within minutes"
-        terms.append(_term("moment", MOMENT_POINTS * signals.moment, text))
+        terms.append(_term("moment", (MOMENT_POINTS + MOMENT_SHARE * worth) * signals.moment, text))
     return terms
 
 

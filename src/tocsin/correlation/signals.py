@@ -22,8 +22,8 @@ ASSETS_MAX: Final = 8
 TAGS_MAX: Final = 16
 TAG_MAX: Final = 64
 TITLE_MAX: Final = 120
-MOMENT_FULL: Final = 30.0
-"""Bits of others' surprise, within about ten minutes, that count as a full strange moment."""
+MOMENT_FULL: Final = 120.0
+"""Bits of others' surprise, within about twenty minutes, that count as a full strange moment."""
 CRITICAL_TAGS: Final = {
     "tier0": 3, "tier-0": 3, "tier 0": 3, "crown-jewel": 3, "domain-controller": 3, "critical": 3,
     "tier1": 2, "tier-1": 2, "tier 1": 2, "high-value": 2, "server": 1,

@@ -22,7 +22,7 @@ WATCHED_HOURS_MIN: Final = 24
 STRANGE_SHARE: Final = 0.6
 ODD_SHARE: Final = 0.3
 ANYWHERE_SHARE: Final = 0.4
-UNREST_HALF_LIFE: Final = 10 * ticks.MINUTE
+UNREST_HALF_LIFE: Final = 20 * ticks.MINUTE
 
 _HOSTS_ONLY: Final = (RULE, MOMENT, DEVICE, HOST_IP, PRIVATE_IP, SEQUEL)
 _KEY: Final = key_of("unusual", "tenant")
