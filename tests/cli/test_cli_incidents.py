@@ -74,6 +74,11 @@ class TestShow:
         assert "2 rules, by severity and how usual each is here" in out
         assert listed[2]["priorityScore"] > listed[1]["priorityScore"]
 
+    def test_the_story_stands_on_lines_of_its_own(self, terminal: Terminal) -> None:
+        out = terminal.run("incidents", "show", "2").out
+        assert "\n1. " in out
+        assert "\ufffd" not in out
+
     def test_without_why_there_are_facts_alerts_and_changes(self, terminal: Terminal) -> None:
         out = terminal.run("incidents", "show", "2", "--no-why").out
         assert "joined: same" not in out

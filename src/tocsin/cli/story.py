@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tocsin.cli.screen import counted, moment, moment_of, plain, severity_text
+from tocsin.cli.screen import counted, moment, moment_of, plain, plain_lines, severity_text
 from tocsin.cli.session import Reading
 from tocsin.correlation.engine import Link, Merge
 from tocsin.correlation.explain import explain
@@ -79,7 +79,7 @@ def tell(found: Shown, links: Links | None, log: Sequence[LogRow]) -> Iterator[R
     told = narrate(found.alerts)
     if told is not None:
         yield ""
-        yield plain(told.text)
+        yield Text(plain_lines(told.text))
     if found.alerts:
         yield ""
         yield _alert_tree(found, links)
