@@ -137,6 +137,26 @@ def test_a_husk_whose_alerts_went_where_one_does_not_see_is_not_undone_nor_told_
         assert answer.json()["error"]["message"] == "The incident that holds the alerts of incident 2 was not found"
 
 
+def test_a_change_of_a_husk_names_where_its_alerts_are_only_to_who_sees_it(desk: Desk) -> None:
+    whole = desk.callers.person(Role(Right.MANAGE))
+    for path, body in (
+        ("2/merge", {"incidentIds": [4]}),  # 4 becomes a husk of 2
+        ("2/move", {"alertIds": [desk.ids[4]], "incidentId": None}),
+        ("3/merge", {"incidentIds": [2]}),
+        ("3/move", {"alertIds": [desk.ids[2]], "incidentId": 5}),
+        ("3/move", {"alertIds": [desk.ids[5]], "incidentId": 5}),
+    ):
+        assert desk.post(whole, path, body).status_code == 200, path
+    http = desk.callers.client.http
+    assert http.get("/api/incidents/4", headers=bearer(desk.part)).status_code == 200
+    hidden = http.patch("/api/incidents/4", content=b'{"comment": "x"}', headers=bearer(desk.part))
+    shown = http.patch("/api/incidents/4", content=b'{"comment": "x"}', headers=bearer(whole))
+    assert (hidden.status_code, hidden.json()["error"]["message"]) == (
+        404, "The incident that holds the alerts of incident 4 was not found",
+    )  # fmt: skip
+    assert "incident 3" in shown.json()["error"]["message"]
+
+
 def test_a_refusal_for_size_counts_nothing(desk: Desk, tmp_path: Path) -> None:
     with running(tmp_path / "small", HandClock(), incident_alerts_max=2, quota_per_minute=1000) as client:
         callers = Callers(client)

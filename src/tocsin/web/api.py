@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tocsin import triage
-from tocsin.access import READ_INCIDENTS, WRITE_INCIDENTS, Permission, Principal
+from tocsin.access import READ_INCIDENTS, WRITE_INCIDENTS, Permission, Principal, Scope
 from tocsin.audit import described
 from tocsin.dialects import defender
 from tocsin.dialects.defender_updates import parse_update
 from tocsin.dialects.patching import BODY_BYTES_MAX
-from tocsin.errors import InvalidInput
+from tocsin.errors import InvalidInput, NotFound, Redirected
 from tocsin.identity.credentials import credentials
 from tocsin.odata import INCIDENT_OPTIONS, parse_options
 from tocsin.quota import Allowed
@@ -25,7 +25,7 @@ from tocsin.quotas import Operation
 from tocsin.search import Render
 from tocsin.service import Service
 from tocsin.stores.sqlite.managing import require_manage
-from tocsin.stores.sqlite.reading import IncidentRow
+from tocsin.stores.sqlite.reading import IncidentRow, ReadStore
 from tocsin.stores.sqlite.writing import WriteStore
 from tocsin.walks import Walk, Walker
 from tocsin.web.answers import answering
@@ -147,18 +147,26 @@ async def change_incident(
 
     def work(store: WriteStore) -> None:
         require_manage(store.connection, scope, [incident_id])
-        triage.update_incident(
-            store,
-            principal.tenant_id,
-            incident_id,
-            changes,
-            actor=actor_of(principal),
-            clock=service.clock(),
-            not_before=not_before,
-        )
+        actor, clock = actor_of(principal), service.clock()
+        try:
+            triage.update_incident(
+                store, principal.tenant_id, incident_id, changes, actor=actor, clock=clock, not_before=not_before
+            )
+        except Redirected as error:
+            require_holder(ReadStore(store.connection), scope, error.incident_id, incident_id)
+            raise
 
     remark(described(changes))
     await asyncio.wrap_future(service.writer.perform(work))
+
+
+def require_holder(reader: ReadStore, scope: Scope, holder: int, husk: int) -> None:
+    """Raise NotFound, naming the husk alone, where the incident that holds its alerts now is not visible: a husk tells
+    what it was merged into, and not where that went."""
+    try:
+        reader.get_incident(scope, holder)
+    except NotFound:
+        raise NotFound(f"The incident that holds the alerts of incident {husk} was not found") from None
 
 
 def answer_headers(allowed: Allowed) -> dict[str, str]:
