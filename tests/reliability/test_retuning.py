@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
+import threading
 from pathlib import Path
 
 import apsw
+import httpx2
+import msgspec
 import pytest
+from running import ServerProcess
 from soundness import assert_sound
 
-from house import Bench, HandClock, native, shared_url
+from house import Bench, HandClock, lines, native, shared_url
 from tocsin.comparing import Comparison, compare
 from tocsin.correlation.guards import Limits
 from tocsin.correlation.tuning import NO_TUNING, Tuning, with_setting
@@ -18,8 +23,8 @@ from tocsin.errors import InvalidChange
 from tocsin.history import History
 from tocsin.membership import By
 from tocsin.rehearsal import rehearse
-from tocsin.retuning import Move, Plan, applicable, apply_move, apply_step, planned, steps_of
-from tocsin.stores.sqlite.connection import open_reader
+from tocsin.retuning import CHANGES_MAX, Move, Plan, applicable, apply_move, apply_step, planned, steps_of
+from tocsin.stores.sqlite.connection import DATABASE_NAME, open_reader
 from tocsin.triage import IncidentChanges, update_incident
 
 PROPOSALS = (
@@ -155,3 +160,56 @@ def test_what_went_elsewhere_or_is_of_another_tuning_is_left(bench: Bench) -> No
         make(bench, moves[0], plan)
     with pytest.raises(InvalidChange, match="version 0 now, not 7"):
         make(bench, moves[1], Plan(tuning=7, since=plan.since, changes=[]))
+
+
+def asked(path: Path, proposal: Tuning) -> list[bytes]:
+    """What `tocsin correlate --apply` would ask a running server for."""
+    found = applicable(compared(path, proposal).changes, include_handled=False)
+    connection = open_reader(path)
+    held_by = dict(connection.execute("SELECT alert_number, incident_id FROM alert WHERE superseded_by IS NULL"))
+    (since,) = connection.execute("SELECT last_change FROM tenant").fetchone()
+    connection.close()
+    pieces = [found[start : start + CHANGES_MAX] for start in range(0, len(found), CHANGES_MAX)]
+    return [
+        msgspec.json.encode(Plan(tuning=0, since=since, changes=[planned(each, held_by) for each in piece]))
+        for piece in pieces
+    ]
+
+
+def test_a_server_that_is_killed_while_it_applies_leaves_a_sound_store_and_the_rest_is_done_later(
+    tmp_path: Path,
+) -> None:
+    proposal, path = with_setting(NO_TUNING, "common_accounts+=ann*"), tmp_path / "data" / DATABASE_NAME
+    count = "SELECT count(*) FROM change_log WHERE action = 'retuned'"
+    with ServerProcess(tmp_path / "data") as server:
+        server.start()
+        accounts = [[{"entityType": "User", "accountName": f"ann{n // 3}"}] for n in range(300)]
+        with server.sensor() as sensor:
+            body = lines([native(n, entities=each) for n, each in enumerate(accounts)])
+            assert sensor.post("/ingest/native", content=body).status_code == 200
+        plans = asked(path, proposal)
+        assert len(plans) == 5
+        done: list[int] = []
+
+        def apply() -> None:
+            with server.reader() as client, contextlib.suppress(httpx2.TransportError):
+                for each in plans:
+                    done.append(client.post("/api/incidents/retune", content=each).status_code)
+
+        thread, watching = threading.Thread(target=apply), open_reader(path)
+        thread.start()
+        while watching.execute(count).get < 10:
+            assert thread.is_alive() or watching.execute(count).get >= 10, done
+        server.kill()
+        thread.join()
+        assert 10 <= watching.execute(count).get < 200
+        watching.close()
+        connection = apsw.Connection(str(path))
+        assert_sound(connection)
+        connection.close()
+        server.start()
+        with server.reader() as client:
+            for each in asked(path, proposal):
+                answer = client.post("/api/incidents/retune", content=each)
+                assert (answer.status_code, answer.json()) == (200, {"left": []})
+    assert compared(path, proposal).changes == ()
