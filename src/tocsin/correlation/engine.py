@@ -34,6 +34,7 @@ from tocsin.correlation.kinds import DEVICE, GENERIC_DEVICE, HOST_IP, MOMENT, RU
 from tocsin.correlation.memory import (
     EntityMemory,
     IncidentFacts,
+    Posting,
     View,
     number_of,
 )
@@ -167,13 +168,13 @@ class Correlator:
         entity = self._entities.get(evidence.key) or self._load(evidence.key)
         if entity.merges_seen != self._merge_count:
             self._follow_redirects(entity)
-        for incident_id, (at, number) in entity.postings.items():
-            age = abs(alert.first_activity - at)
+        for incident_id, posting in entity.postings.items():
+            age = abs(alert.first_activity - posting.at)
             if age >= FOLD_SPAN or self._obstacle(alert, self._facts(incident_id)) is not None:
                 continue
             self._change(with_alert(self._facts(incident_id), alert, 0))
             shown = LinkEvidence(evidence.kind.name, evidence.text, evidence.kind.reason, 1.0, age)
-            return Placement(incident_id, False, Link(incident_id, number, 1.0, (shown,)), (), ())
+            return Placement(incident_id, False, Link(incident_id, posting.alert_number, 1.0, (shown,)), (), ())
         return None
 
     def _obstacle(self, alert: Alert, facts: IncidentFacts) -> str | None:
@@ -204,11 +205,11 @@ class Correlator:
         """Put a suppressed alert into the resolved incident of its rule (`key`), or open one; nothing else is noted."""
         entity = self._entities.get(key) or self._load(key)
         at = alert.first_activity
-        for incident_id, (seen, _) in sorted(entity.postings.items()):
+        for incident_id in sorted(entity.postings):
             facts = self._incident(incident_id)
             if facts is None or not is_set_aside(facts) or facts.alert_count >= self._limits.incident_alerts_max:
                 continue
-            if abs(at - seen) < ticks.DAY:
+            if abs(at - entity.postings[incident_id].at) < ticks.DAY:
                 entity.post(incident_id, at, alert_number)
                 self._touched.add(key)
                 self._change(with_alert(facts, alert, 0))
@@ -284,8 +285,8 @@ class Correlator:
         if rate and kind.tempo and (furthest := asset_reach(rate, _FAINT / base)) < reach:
             reach = furthest
         incidents = self._incidents
-        for incident_id, (seen_at, number) in seen.postings.items():
-            age = at - seen_at if at >= seen_at else seen_at - at
+        for incident_id, posting in seen.postings.items():
+            age = at - posting.at if at >= posting.at else posting.at - at
             if age > reach:
                 continue
             if not rate:
@@ -300,9 +301,9 @@ class Correlator:
                 continue
             sightings = by_incident.get(incident_id)
             if sightings is None:
-                by_incident[incident_id] = {subject: (weight, age, number, evidence)}
+                by_incident[incident_id] = {subject: (weight, age, posting.alert_number, evidence)}
             elif subject not in sightings or weight > sightings[subject][0]:
-                sightings[subject] = (weight, age, number, evidence)
+                sightings[subject] = (weight, age, posting.alert_number, evidence)
 
     def _chosen(self, alert: Alert, ranked: list[_Candidate], kept_apart: list[str]) -> _Candidate | None:
         for candidate in ranked:
@@ -351,19 +352,22 @@ class Correlator:
     def _follow_redirects(self, entity: WorkingEntity) -> None:
         """Make postings that name husks name the incidents they became; forget those of deleted incidents."""
         entity.merges_seen = self._merge_count
-        for incident_id in list(entity.postings):
-            facts = self._incident(incident_id)
-            if facts is not None and facts.redirect_to == 0:
-                continue
-            at, number = entity.postings.pop(incident_id)
-            hops = 0
+        incidents = self._incidents
+        gone = []
+        for incident_id in entity.postings:
+            facts = incidents.get(incident_id) or self._incident(incident_id)
+            if facts is None or facts.redirect_to != 0:
+                gone.append(incident_id)
+        for incident_id in gone:
+            facts, posting, hops = incidents[incident_id], entity.postings.pop(incident_id), 0
             while facts is not None and facts.redirect_to != 0 and hops < REDIRECTS_MAX:
                 facts, hops = self._incident(facts.redirect_to), hops + 1
             if facts is None or facts.redirect_to != 0:
                 continue
             there = entity.postings.get(facts.incident_id)
-            if there is None or there < (at, number):
-                entity.postings[facts.incident_id] = (at, number)
+            at, number = posting.at, posting.alert_number
+            if there is None or (there.at, there.alert_number) < (at, number):
+                entity.postings[facts.incident_id] = Posting(facts.incident_id, at, number)
 
     def _load(self, key: int) -> WorkingEntity:
         entity = self._entities[key] = WorkingEntity(self._view.entity(key))
@@ -402,15 +406,15 @@ def _add_moment(
     for incident_id, sightings in by_incident.items():
         posting = entity.postings.get(incident_id)
         if posting is not None:
-            age = abs(at - posting[0])
+            age = abs(at - posting.at)
             weight = kind.prior * moment_weight(kind.gap, kind.half_life, age, rate)
             if weight >= _FAINT:
-                sightings[evidence.subject] = (weight, age, posting[1], evidence)
+                sightings[evidence.subject] = (weight, age, posting.alert_number, evidence)
 
 
 def _where(found: tuple[Evidence, ...]) -> list[int]:
     """Marks of the devices of an alert; where no device is named, of the addresses that stand for them."""
-    devices = [device_mark(each.key) for each in found if each.kind in (DEVICE, GENERIC_DEVICE)]
+    devices = [device_mark(each.key) for each in found if each.kind is DEVICE or each.kind is GENERIC_DEVICE]
     return devices or [device_mark(each.key) for each in found if each.kind is HOST_IP]
 
 

@@ -193,11 +193,18 @@ class _Collector:
 
 
 def _host_label(name: str) -> str:
+    return _known_host_label(name) if len(name) <= CACHED_LENGTH_MAX else _read_host_label(name)
+
+
+def _read_host_label(name: str) -> str:
     host = name.strip().lower().rstrip(".")
     if _address_kind(host) is not None:
         return host
     label = host.partition(".")[0]
     return host if label in commonplace.HOST_LABELS else label
+
+
+_known_host_label: Final = lru_cache(maxsize=16_384)(_read_host_label)
 
 
 @lru_cache(maxsize=16_384)
@@ -212,12 +219,20 @@ def account_of(name: str) -> str:
 
 def is_system_path(folder: str, name: str = "") -> bool:
     """Whether a path is where the operating system and installed programs live, and not open to any user."""
+    short = len(folder) + len(name) <= CACHED_LENGTH_MAX
+    return _known_system_path(folder, name) if short else _is_system_path(folder, name)
+
+
+def _is_system_path(folder: str, name: str) -> bool:
     joint = "/" if folder.startswith("/") else "\\"
     path = _VOLUME.sub("", f"{folder.rstrip(joint)}{joint}{name}".lower())
     path = _WINDOWS.sub(r"\\windows", path)
     if not path.startswith(commonplace.SYSTEM_FOLDERS):
         return False
     return not path.startswith(commonplace.OPEN_FOLDERS)
+
+
+_known_system_path: Final = lru_cache(maxsize=16_384)(_is_system_path)
 
 
 def _address_kind(text: str) -> str | None:
@@ -262,11 +277,17 @@ def _url(found: _Collector, entity: Entity) -> None:
     if url in commonplace.ABSENT:
         return
     found.add(kinds.URL, url)
+    found.domain(_known_host(url) if len(url) <= CACHED_LENGTH_MAX else _host_in(url), same=True)
+
+
+def _host_in(url: str) -> str | None:
     try:
-        host = urlsplit(url if "//" in url else f"//{url}").hostname
+        return urlsplit(url if "//" in url else f"//{url}").hostname
     except ValueError:
-        return
-    found.domain(host, same=True)
+        return None
+
+
+_known_host: Final = lru_cache(maxsize=16_384)(_host_in)
 
 
 def _domain(found: _Collector, entity: Entity) -> None:
