@@ -167,7 +167,7 @@ def asked(path: Path, proposal: Tuning) -> list[bytes]:
     found = applicable(compared(path, proposal).changes, include_handled=False)
     connection = open_reader(path)
     held_by = dict(connection.execute("SELECT alert_number, incident_id FROM alert WHERE superseded_by IS NULL"))
-    (since,) = connection.execute("SELECT last_change FROM tenant").fetchone()
+    since = connection.execute("SELECT last_change FROM tenant").get
     connection.close()
     pieces = [found[start : start + CHANGES_MAX] for start in range(0, len(found), CHANGES_MAX)]
     return [
