@@ -23,6 +23,7 @@ WORKLOADS: Final = ("one", "two")
 _HELD: Final = "SELECT alert_number, incident_id FROM alert WHERE superseded_by IS NULL"
 _LOST: Final = "SELECT alert_number, incident_id FROM husk_alert WHERE true"
 _WORD: Final = re.compile(r"zq[0-9]+z")
+_INCIDENT: Final = re.compile(r"incident ([0-9]+)", re.IGNORECASE)
 _ID: Final = re.compile(r"\btn([0-9]+)\b")
 
 
@@ -221,6 +222,12 @@ class World:
         }
         ids = {int(each) for each in _ID.findall(text)} - own - {int(each) for each in _ID.findall(asked)}
         assert not ids, f"{looker.name} was told alert ids {ids} by {asked}"
+        if answer.status_code >= 400:
+            named = {int(each) for each in _INCIDENT.findall(text)} - {
+                int(each) for each in re.findall("[0-9]+", asked)
+            }
+            hidden = named - self.shown(looker)[0]
+            assert not hidden, f"{looker.name} was told incidents {hidden} by {asked}"
         stranger = self.tenants[3 - looker.tenant]
         assert stranger.guid not in text, f"{looker.name} was told another tenant by {asked}"
         assert answer.status_code < 500, f"{answer.status_code} to {looker.name} by {asked}: {answer.text[:500]}"
