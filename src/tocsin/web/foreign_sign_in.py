@@ -127,7 +127,6 @@ class ForeignSignIn:
             "code_challenge": _b64(hashlib.sha256(verifier.encode()).digest()),
             "code_challenge_method": "S256",
         }
-        remark(f"sent to the issuer {issuer.name}")
         divider = "&" if "?" in published.authorization_endpoint else "?"
         response = RedirectResponse(f"{published.authorization_endpoint}{divider}{urlencode(asked)}", 303, PAGE)
         life = LIFE // SECOND
