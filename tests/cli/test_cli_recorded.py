@@ -49,6 +49,13 @@ MANAGING: list[tuple[str, str]] = [
     ("tuning import FOLDER/tuning.json", "tuning.json"),
     ("tuning rollback 1", "version=1"),
     ("retention set 365", "days=365"),
+    (
+        "issuer add kc https://kc.example.org/realms/soc --audience tocsin --client siem "
+        "--client-id portal --client-secret-file FOLDER/foreign.secret",
+        "client=siem client_id=portal",
+    ),
+    ("issuer change kc --client soar", "client=soar"),
+    ("issuer remove kc", "kc"),
 ]
 ELSEWHERE = {
     "serve": "the server records that it began and ended",
@@ -66,7 +73,7 @@ ELSEWHERE = {
     "signing-key withdraw": "below",
     "audit export": "tests/cli/test_cli_audit.py",
 }
-READING = re.compile(r"(.* )?(list|show|history|export|evidence|test|verify)")
+READING = re.compile(r"(.* )?(list|show|history|export|evidence|test|verify|check)")
 
 
 def commands_of(group: Any, path: str = "") -> list[str]:
@@ -98,6 +105,7 @@ def test_every_managing_command_leaves_a_record_and_none_a_secret(
     (tmp_path / "siem.pem").write_bytes(certify(ec.generate_private_key(ec.SECP256R1()), begins=0, days=36_000))
     (tmp_path / "people.toml").write_text('[[users]]\nname = "ben@example.org"\n')
     (tmp_path / "tuning.json").write_text("{}")
+    (tmp_path / "foreign.secret").write_text(f"{PASSWORD}\n")
     known, secrets, count = {"FOLDER": str(tmp_path)}, [PASSWORD], 0
     terminal.run("tuning", "set", "join-score", "0.7", "--reason", "r")
     for line, expected in MANAGING:
