@@ -172,6 +172,10 @@ class World:
         found = {incident for number, incident in held if number in own}
         return found | {incident for number, incident in lost if number in own and incident not in live}, own
 
+    def holder(self, looker: Looker, alert: int) -> int:
+        """The incident that holds an alert of the looker's tenant."""
+        return dict(self._rows(_HELD, looker.tenant))[alert]
+
     def husks(self, tenant: int) -> set[int]:
         """Incidents that hold nothing any more; the browser's queue leaves them out."""
         held = {each for _, each in self._rows(_HELD, tenant)}
