@@ -20,7 +20,7 @@ _facts = msgspec.msgpack.Decoder(IncidentFacts)
 
 
 def stream(seed: int, start: int) -> list[dict[str, Any]]:
-    """Alerts of some hours on a few hosts: routine that fires every minute, floods that fold, and stories among them."""
+    """Alerts of some hours on a few hosts: routine each minute, floods that fold, and stories among them."""
     dice, at, found = random.Random(seed), start, []
     for number in range(ALERTS):
         at += dice.choice((1, 2, 30, 200)) * 10**7

@@ -19,7 +19,9 @@ from tocsin.dialects.machines import Machine, MachineAlertPage, MachinePage
 from tocsin.web.openapi import shapes
 from tocsin.web.openapi.operations import OPERATIONS
 
-PORTAL = re.compile(r"/(incidents.*|sign-(in(/.*)?|out)|device|static/.*|\{tenant\}/oauth2/(v2\.0/)?(authorize|logout)|)")
+PORTAL = re.compile(
+    r"/(incidents.*|sign-(in(/.*)?|out)|device|static/.*|\{tenant\}/oauth2/(v2\.0/)?(authorize|logout)|)"
+)
 
 
 @pytest.fixture(scope="module")
