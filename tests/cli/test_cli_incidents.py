@@ -7,7 +7,9 @@ from shell import Terminal, terminal_fixture  # noqa: F401  fixtures
 
 from house import START, Bench, HandClock, native, shared_url
 from tocsin import ticks
+from tocsin.model import IncidentStatus
 from tocsin.ticks import MINUTE
+from tocsin.triage import IncidentChanges, update_incident
 
 
 @pytest.fixture
@@ -105,6 +107,17 @@ def test_a_merged_incident_says_where_it_went(bench: Bench, terminal: Terminal) 
     out = terminal.run("incidents", "show", "3", "--why").out
     assert "merged 4 into 3: same url" in out
     assert "merged 4" in out.split("Changes")[1]
+
+
+def test_a_change_by_hand_says_what_it_changed_from_and_to(bench: Bench, terminal: Terminal) -> None:
+    changes = IncidentChanges(status=IncidentStatus.RESOLVED, assigned_to="ann", tags=("phish", "vip"))
+    at, tenant_id = bench.clock.at + MINUTE, bench.tenant.tenant_id
+    bench.committer.run(
+        lambda store: update_incident(store, tenant_id, 2, changes, actor="ann", clock=at, not_before=0)
+    )
+    told = " ".join(terminal.run("incidents", "show", "2").out.split("Changes")[1].split())
+    for words in ("status Active → Resolved", "assignedTo nothing → ann", "tags nothing → phish vip"):
+        assert words in told, told
 
 
 def test_text_of_an_alert_cannot_command_the_terminal(bench: Bench, terminal: Terminal) -> None:

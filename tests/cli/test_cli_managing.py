@@ -145,6 +145,9 @@ def test_certificates_are_added_listed_and_removed(terminal: Terminal, tmp_path:
     assert terminal.run("app", "certificate", "remove", "soar", thumbprint.upper()).code == 0
     assert terminal.run("app", "certificate", "list", "soar", "--json").json() == []
     assert terminal.run("app", "certificate", "add", "soar", str(tmp_path / "none")).code == 1
+    terminal.run("app", "create", "desktop", "--public", "--redirect-uri", "http://localhost")
+    refused = terminal.run("app", "certificate", "add", "desktop", str(file))
+    assert (refused.code, "public application" in refused.err) == (1, True)
 
 
 def test_signing_keys_are_rotated_listed_and_withdrawn(terminal: Terminal) -> None:

@@ -149,6 +149,8 @@ def add_certificate(
         raise InvalidInput(f"{file} cannot be read: {error.strerror}") from None
     now = ticks.now()
     with _certifying(context, tenant, app) as (found, store):
+        if found.is_public:
+            raise InvalidInput(f"{found.name} is a public application: it proves itself with nothing, people sign in")
         store.add_certificate(found.tenant_id, found.app_id, certificate, now)
     typer.echo(certificate.thumbprint)
     end = moment(certificate.ends)

@@ -157,13 +157,19 @@ def _log_table(log: Sequence[LogRow]) -> Table:
 
 
 def _detail(detail: object) -> str:
-    """`{"alerts": [4, 5], "merged": [2]}` as `alerts 4 5; merged 2`."""
+    """`{"alerts": [4, 5], "status": {"from": "A", "to": "B"}}` as `alerts 4 5; status A → B`."""
     if not isinstance(detail, dict):
         return str(detail)
-    shown = [
-        f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in detail.items()
-    ]
-    return "; ".join(shown)
+    return "; ".join([f"{name} {_value(value)}" for name, value in detail.items()])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, dict) and value.keys() == {"from", "to"}:
+        before, after = ["nothing" if value[end] in (None, []) else _value(value[end]) for end in ("from", "to")]
+        return f"{before} → {after}"
+    return str(value)
 
 
 def _number(alert_id: str) -> int:
