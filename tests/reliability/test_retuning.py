@@ -194,7 +194,7 @@ def test_a_server_that_is_killed_while_it_applies_leaves_a_sound_store_and_the_r
         def apply() -> None:
             with server.reader() as client, contextlib.suppress(httpx2.TransportError):
                 for each in plans:
-                    done.append(client.post("/api/incidents/retune", content=each).status_code)
+                    done.append(client.post("/api/correlation/retune", content=each).status_code)
 
         thread, watching = threading.Thread(target=apply), open_reader(path)
         thread.start()
@@ -210,6 +210,6 @@ def test_a_server_that_is_killed_while_it_applies_leaves_a_sound_store_and_the_r
         server.start()
         with server.reader() as client:
             for each in asked(path, proposal):
-                answer = client.post("/api/incidents/retune", content=each)
+                answer = client.post("/api/correlation/retune", content=each)
                 assert (answer.status_code, answer.json()) == (200, {"left": []})
     assert compared(path, proposal).changes == ()

@@ -148,7 +148,7 @@ def _ask(context: typer.Context, tenant: str, found: Comparison, seen: _Seen, *,
     for start in range(0, len(wanted), CHANGES_MAX):
         moves = [planned(each, seen.held_by) for each in wanted[start : start + CHANGES_MAX]]
         plan = Plan(version, seen.last_change, moves, include_handled)
-        raw = post(settings, tenant, "/api/incidents/retune", msgspec.to_builtins(plan), ("", "", None))
+        raw = post(settings, tenant, "/api/correlation/retune", msgspec.to_builtins(plan), ("", "", None))
         left = msgspec.json.decode(raw, type=Applied).left
         refused.update([each.reason for each in left])
         done += len(moves) - len(left)

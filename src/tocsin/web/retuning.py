@@ -1,4 +1,4 @@
-"""`POST /api/incidents/retune`: changes that a dry run of the tuning in force showed are made; an extension of ours.
+"""`POST /api/correlation/retune`: changes that a dry run of the tuning in force showed are made; an extension of ours.
 
 `tocsin correlate --apply` sends them. Each step is a transaction of its own in the one writer, looked at again before
 it is made, so alerts come in meanwhile. It takes sight of the whole tenant and manage rights on what changes.
@@ -50,7 +50,7 @@ def retuning_routes(service: Service) -> list[Route]:
         left = await _carry_out(service, principal, plan, limits)
         return Response(msgspec.json.encode(Applied(left)), headers=answer_headers(allowed))
 
-    return [Route("/api/incidents/retune", retune, methods=["POST"])]
+    return [Route("/api/correlation/retune", retune, methods=["POST"])]
 
 
 async def _carry_out(service: Service, principal: Principal, plan: Plan, limits: Limits) -> list[Left]:

@@ -208,7 +208,7 @@ OPERATIONS: Final = (
     ),
     _defender(
         "POST",
-        "/api/incidents/retune",
+        "/api/correlation/retune",
         "Make changes that a dry run of the tuning in force showed; answers those that were left, and why",
         Applied,
         *_CHANGING,
